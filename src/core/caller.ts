@@ -1,0 +1,21 @@
+import type { Progress } from './upstream.js';
+
+/** Who asks. Tasks and content belong to the principal, what belongs to a connection to the client id. */
+export interface Caller {
+  /** Locally the OS user (`local`), over HTTP the holder of a token. */
+  readonly principal: string;
+  /** One connection of one client; random. */
+  readonly clientId: string;
+  /** What the client calls itself, for people. */
+  readonly clientName?: string | undefined;
+}
+
+/** What comes with every operation besides its input. */
+export interface OperationContext {
+  readonly caller: Caller;
+  /** Aborted when the caller no longer waits. */
+  readonly signal: AbortSignal;
+  readonly progress?: ((progress: Progress) => void) | undefined;
+  /** `_meta` of the request as the client sent it. */
+  readonly meta?: Readonly<Record<string, unknown>> | undefined;
+}

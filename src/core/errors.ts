@@ -1,0 +1,278 @@
+/**
+ * One table of everything that can go wrong. Docs (`docs/errors.md`), HTTP status codes and exit codes are
+ * derived from it; a test pins it, because scripts of users depend on the codes.
+ *
+ * audience: who can do something about it. `model`: change the call. `user`: change the configuration or the
+ * machine. `operator`: look at the engine or at a bug.
+ */
+export const errorTable = {
+  INVALID_ARGUMENTS: {
+    audience: 'model',
+    retryable: false,
+    http: 400,
+    exit: 2,
+    says: 'The arguments do not fit the schema.',
+  },
+  SERVER_NOT_FOUND: {
+    audience: 'model',
+    retryable: false,
+    http: 404,
+    exit: 3,
+    says: 'No server of that name is known.',
+  },
+  TOOL_NOT_FOUND: {
+    audience: 'model',
+    retryable: false,
+    http: 404,
+    exit: 3,
+    says: 'The server has no tool of that name.',
+  },
+  CONTENT_NOT_FOUND: {
+    audience: 'model',
+    retryable: false,
+    http: 404,
+    exit: 3,
+    says: 'No content is kept under that reference.',
+  },
+  TASK_NOT_FOUND: {
+    audience: 'model',
+    retryable: false,
+    http: 404,
+    exit: 3,
+    says: 'No task of that id is known.',
+  },
+  SERVER_DISABLED: {
+    audience: 'user',
+    retryable: false,
+    http: 403,
+    exit: 4,
+    says: 'The server is switched off in its definition.',
+  },
+  TOOL_BLOCKED: {
+    audience: 'user',
+    retryable: false,
+    http: 403,
+    exit: 4,
+    says: 'The tool is blocked in the definition of its server.',
+  },
+  SERVER_NOT_RUNNING: {
+    audience: 'model',
+    retryable: false,
+    http: 409,
+    exit: 5,
+    says: 'The server is stopped and may not be started by a call.',
+  },
+  SERVER_START_FAILED: {
+    audience: 'user',
+    retryable: true,
+    http: 502,
+    exit: 5,
+    says: 'The server could not be started.',
+  },
+  SERVER_DIED: {
+    audience: 'user',
+    retryable: true,
+    http: 502,
+    exit: 5,
+    says: 'The server ended while a request was waiting.',
+  },
+  SERVER_BACKING_OFF: {
+    audience: 'user',
+    retryable: true,
+    http: 503,
+    exit: 5,
+    says: 'The server failed repeatedly and is not tried again yet.',
+  },
+  SERVER_NEEDS_AUTH: {
+    audience: 'user',
+    retryable: false,
+    http: 401,
+    exit: 4,
+    says: 'The server asks for authentication.',
+  },
+  UPSTREAM_ERROR: {
+    audience: 'model',
+    retryable: false,
+    http: 502,
+    exit: 6,
+    says: 'The server answered with a protocol error.',
+  },
+  UPSTREAM_PROTOCOL: {
+    audience: 'user',
+    retryable: false,
+    http: 502,
+    exit: 6,
+    says: 'The server broke the protocol.',
+  },
+  TIMEOUT: {
+    audience: 'model',
+    retryable: true,
+    http: 504,
+    exit: 7,
+    says: 'The time for the request ran out; it may have been executed.',
+  },
+  CANCELLED: {
+    audience: 'model',
+    retryable: false,
+    http: 499,
+    exit: 130,
+    says: 'The caller withdrew the request.',
+  },
+  QUEUE_FULL: {
+    audience: 'model',
+    retryable: true,
+    http: 429,
+    exit: 8,
+    says: 'The background queue has no free place.',
+  },
+  RESULT_TOO_LARGE: {
+    audience: 'model',
+    retryable: false,
+    http: 502,
+    exit: 6,
+    says: 'The result is larger than the runtime accepts.',
+  },
+  STORAGE_FAILED: {
+    audience: 'user',
+    retryable: true,
+    http: 507,
+    exit: 9,
+    says: 'Something could not be written to or read from disk.',
+  },
+  CONFIG_INVALID: {
+    audience: 'user',
+    retryable: false,
+    http: 500,
+    exit: 10,
+    says: 'A setting or the servers file is not valid.',
+  },
+  HOME_UNUSABLE: {
+    audience: 'user',
+    retryable: false,
+    http: 500,
+    exit: 10,
+    says: 'The home directory cannot be used.',
+  },
+  PORT_IN_USE: {
+    audience: 'user',
+    retryable: false,
+    http: 500,
+    exit: 11,
+    says: 'The port is taken by another program.',
+  },
+  UNAUTHORIZED: {
+    audience: 'user',
+    retryable: false,
+    http: 401,
+    exit: 4,
+    says: 'The request carries no valid token.',
+  },
+  FORBIDDEN: { audience: 'user', retryable: false, http: 403, exit: 4, says: 'The request is not allowed.' },
+  ENGINE_UNAVAILABLE: {
+    audience: 'operator',
+    retryable: true,
+    http: 503,
+    exit: 12,
+    says: 'The engine cannot be reached.',
+  },
+  ENGINE_DRAINING: {
+    audience: 'operator',
+    retryable: true,
+    http: 503,
+    exit: 12,
+    says: 'The engine is stopping and takes no new work.',
+  },
+  OUTCOME_UNKNOWN: {
+    audience: 'model',
+    retryable: false,
+    http: 502,
+    exit: 12,
+    says: 'The engine was lost; the call may have been executed.',
+  },
+  INDEX_UNAVAILABLE: {
+    audience: 'operator',
+    retryable: true,
+    http: 503,
+    exit: 13,
+    says: 'The remote index did not answer as it should.',
+  },
+  UNSUPPORTED: {
+    audience: 'model',
+    retryable: false,
+    http: 501,
+    exit: 14,
+    says: 'This is not supported here.',
+  },
+  INTERNAL: {
+    audience: 'operator',
+    retryable: false,
+    http: 500,
+    exit: 1,
+    says: 'An error of mcp-runtime itself.',
+  },
+} as const satisfies Record<string, ErrorFacts>;
+
+export interface ErrorFacts {
+  readonly audience: 'model' | 'user' | 'operator';
+  readonly retryable: boolean;
+  readonly http: number;
+  readonly exit: number;
+  readonly says: string;
+}
+
+export type ErrorCode = keyof typeof errorTable;
+
+export interface RuntimeErrorOptions {
+  /** What to do next, one sentence. */
+  readonly hint?: string | undefined;
+  /** Facts for programs; never a secret. Must be JSON. */
+  readonly data?: Readonly<Record<string, unknown>> | undefined;
+  /** Overrides the table where this one case differs. */
+  readonly retryable?: boolean | undefined;
+  readonly cause?: unknown;
+}
+
+/** The form in which an error crosses a wire. */
+export interface RuntimeErrorJson {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+  readonly retryable: boolean;
+}
+
+/** The only error class that leaves a floor. `message` says what happened and why; `hint` what to do next. */
+export class RuntimeError extends Error {
+  override readonly name = 'RuntimeError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly data: Readonly<Record<string, unknown>> | undefined;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: RuntimeErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+    this.data = options.data;
+    this.retryable = options.retryable ?? errorTable[code].retryable;
+  }
+
+  toJSON(): RuntimeErrorJson {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...(this.data === undefined ? {} : { data: this.data }),
+      retryable: this.retryable,
+    };
+  }
+
+  static fromJSON(json: RuntimeErrorJson): RuntimeError {
+    const code = json.code in errorTable ? json.code : 'INTERNAL';
+    return new RuntimeError(code, json.message, {
+      hint: json.hint,
+      data: json.data,
+      retryable: json.retryable,
+    });
+  }
+}

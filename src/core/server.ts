@@ -1,0 +1,103 @@
+/** How often and for whom a server may run again after it ended by itself. */
+export type RestartPolicy = 'never' | 'on-failure' | 'always';
+
+interface DefinitionBase {
+  readonly name: string;
+  /** Time for start and `initialize`, ms. */
+  readonly startTimeoutMs: number;
+  /** Ms without use after which the server is stopped; 0: never. */
+  readonly idleTimeoutMs: number;
+  /** Calls in flight at once; further ones wait their turn. */
+  readonly maxConcurrency: number;
+  readonly sharing: 'shared' | 'per-client';
+  readonly restart: RestartPolicy;
+  /** Said by the user about this server: shown to the model, and searched. */
+  readonly hints: readonly string[];
+  readonly blockedTools: readonly string[];
+  readonly disabled: boolean;
+  /** Learn the tools again even though the definition is unchanged. */
+  readonly overwrite: boolean;
+  /** Where the definition came from: the user's servers file, or an index. */
+  readonly source: 'file' | 'index' | 'added';
+}
+
+export interface StdioDefinition extends DefinitionBase {
+  readonly transport: 'stdio';
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string | undefined;
+}
+
+export interface RemoteDefinition extends DefinitionBase {
+  readonly transport: 'streamable-http' | 'sse';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Everything needed to start one upstream server: resolved and frozen. */
+export type ServerDefinition = StdioDefinition | RemoteDefinition;
+
+/** Why a server is not usable, in words that can be shown. */
+export interface ServerProblem {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** The life of one server; the facts of a state stand in its arm. Times are ms since the epoch. */
+export type ServerState =
+  | { readonly status: 'stopped'; readonly lastProblem?: ServerProblem | undefined }
+  | { readonly status: 'starting'; readonly since: number }
+  | { readonly status: 'ready'; readonly since: number; readonly pid?: number | undefined }
+  | { readonly status: 'draining'; readonly since: number }
+  | {
+      readonly status: 'backing-off';
+      readonly until: number;
+      readonly attempts: number;
+      readonly problem: ServerProblem;
+    }
+  | { readonly status: 'failed'; readonly problem: ServerProblem }
+  | { readonly status: 'needs-auth'; readonly problem: ServerProblem };
+
+export type ServerStatus = ServerState['status'];
+
+/** What a server says of itself in `initialize`. */
+export interface ServerIdentity {
+  readonly name: string;
+  readonly version: string;
+  readonly title?: string | undefined;
+  readonly instructions?: string | undefined;
+  readonly protocolVersion: string;
+  readonly capabilities: Readonly<Record<string, unknown>>;
+}
+
+/** A tool as its server listed it. Unknown fields are kept: they belong to the server. */
+export interface ListedTool {
+  readonly name: string;
+  readonly title?: string | undefined;
+  readonly description?: string | undefined;
+  readonly inputSchema?: unknown;
+  readonly outputSchema?: unknown;
+  readonly annotations?: ToolAnnotations | undefined;
+  readonly [key: string]: unknown;
+}
+
+/** Hints of the specification (2025-11-25, Tool annotations). Never trusted for safety. */
+export interface ToolAnnotations {
+  readonly title?: string;
+  readonly readOnlyHint?: boolean;
+  readonly destructiveHint?: boolean;
+  readonly idempotentHint?: boolean;
+  readonly openWorldHint?: boolean;
+}
+
+/** A tool as the catalog knows it. Servers and tools are always named as a pair, never joined. */
+export interface ToolRecord {
+  readonly server: string;
+  readonly tool: ListedTool;
+  /** SHA-256 of the tool's canonical JSON, hex. */
+  readonly hash: string;
+}

@@ -1,0 +1,24 @@
+import type { RuntimeErrorJson } from './errors.js';
+import type { Payload } from './payload.js';
+import type { CallToolResult, Progress } from './upstream.js';
+
+export type TaskStatus = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+
+/** A call in the background. Terminal states are written once. Times are ms since the epoch. */
+export interface Task {
+  readonly id: string;
+  readonly principal: string;
+  readonly clientId: string;
+  readonly server: string;
+  readonly tool: string;
+  readonly priority: number;
+  readonly status: TaskStatus;
+  readonly createdAt: number;
+  readonly startedAt?: number | undefined;
+  readonly endedAt?: number | undefined;
+  /** 1 is next; only while queued. */
+  readonly position?: number | undefined;
+  readonly progress?: Progress | undefined;
+  readonly result?: Payload<CallToolResult> | undefined;
+  readonly error?: RuntimeErrorJson | undefined;
+}

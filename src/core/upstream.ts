@@ -1,0 +1,80 @@
+import type { Payload } from './payload.js';
+import type { ListedTool, ServerIdentity } from './server.js';
+
+/** MCP's result of `tools/call`, as it came. Only `content` is looked at here; everything else passes through. */
+export interface CallToolResult {
+  readonly content?: readonly ContentBlock[];
+  readonly structuredContent?: unknown;
+  readonly isError?: boolean;
+  readonly [key: string]: unknown;
+}
+
+/** A content block of any kind, known or not yet known. */
+export interface ContentBlock {
+  readonly type: string;
+  readonly [key: string]: unknown;
+}
+
+export interface Progress {
+  readonly progress: number;
+  readonly total?: number | undefined;
+  readonly message?: string | undefined;
+}
+
+export interface RequestOptions {
+  /** Ends the waiting; the upstream is told with `notifications/cancelled`. */
+  readonly signal: AbortSignal;
+  /** Milliseconds for the whole request: write, wait and read. */
+  readonly timeoutMs: number;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** `_meta` of the caller's request, passed on as it is (a progress token is replaced by our own). */
+  readonly meta?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Why a session is over. Facts as fields; `message` is prose for people. */
+export interface SessionEnd {
+  readonly reason: 'closed' | 'exited' | 'lost' | 'protocol';
+  readonly message: string;
+  readonly exitCode?: number | undefined;
+  readonly exitSignal?: string | undefined;
+  /** The last lines of stderr, at most 64 KiB. */
+  readonly stderr?: string | undefined;
+}
+
+export type UpstreamEvent =
+  | { readonly type: 'tools-changed' }
+  | {
+      readonly type: 'log';
+      readonly level: string;
+      readonly logger?: string | undefined;
+      readonly data: unknown;
+    }
+  | { readonly type: 'noise'; readonly lines: number };
+
+/**
+ * One initialised MCP session with an upstream server, whatever its transport. Requests run concurrently.
+ * Every method rejects with a RuntimeError; after the session ended, with SERVER_DIED.
+ */
+export interface UpstreamSession {
+  readonly identity: ServerIdentity;
+  /** Process id of the direct child; undefined for remote servers. */
+  readonly pid: number | undefined;
+  /** Resolves, never rejects, once nothing of the session is left. */
+  readonly ended: Promise<SessionEnd>;
+  /** All pages. Tools without a usable name are left out; `problems` says which and why. */
+  listTools(options: RequestOptions): Promise<{ tools: ListedTool[]; problems: string[] }>;
+  callTool(
+    name: string,
+    args: Readonly<Record<string, unknown>>,
+    options: RequestOptions,
+  ): Promise<Payload<CallToolResult>>;
+  /** Any other request, its result as it came. */
+  request(
+    method: string,
+    params: Readonly<Record<string, unknown>> | undefined,
+    options: RequestOptions,
+  ): Promise<Payload>;
+  subscribe(listener: (event: UpstreamEvent) => void): () => void;
+  /** Ends the session and everything it started; resolves when the last process is gone. Idempotent. */
+  close(): Promise<SessionEnd>;
+}

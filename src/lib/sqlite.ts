@@ -1,0 +1,113 @@
+import { chmodSync } from 'node:fs';
+import LibsqlDatabase from 'libsql';
+import { RuntimeError } from '../core/errors.js';
+
+/** What may be bound to a `?` and what comes out of a column. */
+export type SqlValue = string | number | bigint | null | Uint8Array;
+
+/** The part of SQLite that the runtime uses; everything is synchronous, a durable write takes some 0.3 ms. */
+export interface Sqlite {
+  /** Runs one statement. @returns how many rows it changed. */
+  run(sql: string, ...values: SqlValue[]): number;
+  get<Row>(sql: string, ...values: SqlValue[]): Row | undefined;
+  all<Row>(sql: string, ...values: SqlValue[]): Row[];
+  /** All of `work` or nothing of it. */
+  transaction<T>(work: () => T): T;
+  close(): void;
+}
+
+/** One step from a schema version to the next: SQL that is run once, in order, in one transaction. */
+export type Migration = string;
+
+/**
+ * Opens (or makes) a database file, mode 0600, in WAL mode. The only module that knows the driver, so that
+ * `node:sqlite` can take its place once Node 24 is the floor.
+ *
+ * `namespace` keeps the schema versions of independent owners of one file apart.
+ * @throws RuntimeError STORAGE_FAILED when it cannot be opened, is no database, or was written by a newer version.
+ */
+export function openDatabase(path: string, namespace: string, migrations: readonly Migration[]): Sqlite {
+  try {
+    const db = new LibsqlDatabase(path);
+    if (path !== ':memory:') chmodSync(path, 0o600);
+    db.pragma('journal_mode = WAL');
+    // FULL: what was said to be accepted survives a power cut; measured cost 0.3 ms per transaction.
+    db.pragma('synchronous = FULL');
+    db.pragma('busy_timeout = 5000');
+    const sqlite = wrap(db);
+    migrate(sqlite, path, namespace, migrations);
+    return sqlite;
+  } catch (error) {
+    if (error instanceof RuntimeError) throw error;
+    throw new RuntimeError('STORAGE_FAILED', `The database ${path} cannot be opened: ${describe(error)}.`, {
+      hint: 'Check that the directory is writable and the disk has space. A damaged file can be moved away; it is made anew.',
+      cause: error,
+    });
+  }
+}
+
+function wrap(db: LibsqlDatabase.Database): Sqlite {
+  // Statements are prepared once: preparing costs more than running a small one.
+  const prepared = new Map<string, LibsqlDatabase.Statement>();
+  const statement = (sql: string) => {
+    let found = prepared.get(sql);
+    if (!found) {
+      found = db.prepare(sql);
+      prepared.set(sql, found);
+    }
+    return found;
+  };
+  let closed = false;
+  return {
+    run: (sql, ...values) => statement(sql).run(...values).changes,
+    get: <Row>(sql: string, ...values: SqlValue[]) => clean<Row>(statement(sql).get(...values)),
+    all: <Row>(sql: string, ...values: SqlValue[]) => statement(sql).all(...values) as Row[],
+    transaction: (work) => db.transaction(work).immediate(),
+    close: () => {
+      if (closed) return;
+      closed = true;
+      prepared.clear();
+      db.close();
+    },
+  };
+}
+
+/** libsql's get() adds a `_metadata` field to the row. */
+function clean<Row>(row: unknown): Row | undefined {
+  if (row === undefined || row === null) return undefined;
+  const { _metadata, ...columns } = row as Record<string, unknown>;
+  return columns as Row;
+}
+
+function migrate(db: Sqlite, path: string, namespace: string, migrations: readonly Migration[]): void {
+  db.run('CREATE TABLE IF NOT EXISTS schema_versions (namespace TEXT PRIMARY KEY, version INTEGER NOT NULL)');
+  const read = () =>
+    db.get<{ version: number }>('SELECT version FROM schema_versions WHERE namespace = ?', namespace)
+      ?.version ?? 0;
+  if (read() === migrations.length) return;
+  db.transaction(() => {
+    const version = read();
+    if (version > migrations.length) {
+      throw new RuntimeError(
+        'STORAGE_FAILED',
+        `${path} was written by a newer version of mcp-runtime (${namespace} ${version}, this one knows ${migrations.length}).`,
+        { hint: 'Update mcp-runtime, or use another MCP_RUNTIME_HOME.' },
+      );
+    }
+    for (const step of migrations.slice(version)) for (const sql of split(step)) db.run(sql);
+    db.run(
+      'INSERT OR REPLACE INTO schema_versions (namespace, version) VALUES (?, ?)',
+      namespace,
+      migrations.length,
+    );
+  });
+}
+
+/** Migrations hold no triggers and no semicolons in strings, so a plain split serves. */
+const split = (sql: string): string[] =>
+  sql
+    .split(';')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+const describe = (error: unknown) => (error instanceof Error ? error.message : String(error));
