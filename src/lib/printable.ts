@@ -1,0 +1,32 @@
+// Terminal sequences: CSI, OSC (ended by BEL or ST), and the other two-byte escapes; also with the 8-bit introducers.
+const terminal =
+  /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?/g;
+// Other control characters, and those that are invisible or turn the direction of text.
+const unseen =
+  /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e007f}]/gu;
+
+/** Foreign text made harmless for a terminal, a log or a message: line feeds and tabs stay, other control characters go. */
+export function printable(text: string): string {
+  return text.replace(terminal, '').replace(/\r\n?/g, '\n').replace(unseen, '');
+}
+
+/** The same in one line of at most `max` characters; what is cut off is marked. */
+export function oneLine(text: string, max = 200): string {
+  // Cut before the work too: the text may be megabytes.
+  const line = printable(text.slice(0, max * 20))
+    .replace(/\s+/g, ' ')
+    .trim();
+  return line.length > max ? `${line.slice(0, max - 1)}…` : line;
+}
+
+/** The last lines that fit into `maxBytes` of UTF-8, never cut inside a character. */
+export function lastLines(text: string, maxBytes: number): string {
+  const clean = Buffer.from(printable(text).trimEnd(), 'utf8');
+  if (clean.byteLength <= maxBytes) return clean.toString('utf8');
+  let start = clean.byteLength - maxBytes;
+  // 10xxxxxx is the middle of a character.
+  while (start < clean.byteLength && ((clean[start] ?? 0) & 0xc0) === 0x80) start += 1;
+  const tail = clean.subarray(start).toString('utf8');
+  const firstEnd = tail.indexOf('\n');
+  return firstEnd >= 0 && firstEnd < tail.length - 1 ? tail.slice(firstEnd + 1) : tail;
+}

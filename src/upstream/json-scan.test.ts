@@ -1,0 +1,142 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type MemberName, memberNames, scanMessage } from './json-scan.js';
+
+const encode = (text: string) => Buffer.from(text, 'utf8');
+
+function parsed(text: string): { ok: boolean; value?: unknown } {
+  try {
+    return { ok: true, value: JSON.parse(text) };
+  } catch {
+    return { ok: false };
+  }
+}
+
+function expectSame(text: string): void {
+  const bytes = encode(text);
+  const scan = scanMessage(bytes);
+  const { ok, value } = parsed(text);
+  expect(scan.valid, text).toBe(ok);
+  if (!ok) return;
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  expect(scan.kind).toBe(isObject ? 'object' : Array.isArray(value) ? 'array' : 'other');
+  for (const name of memberNames) {
+    const span = scan.members[name];
+    const has = isObject && Object.hasOwn(value, name);
+    expect(span !== undefined, `${name} in ${text}`).toBe(has);
+    if (span) {
+      const slice = bytes.subarray(span.start, span.end).toString('utf8');
+      expect(JSON.parse(slice)).toEqual((value as Record<MemberName, unknown>)[name]);
+      expect(slice).toBe(slice.trim());
+    }
+  }
+}
+
+const space = fc.string({ unit: fc.constantFrom(' ', '\t', '\n', '\r'), maxLength: 3 });
+const key = fc.oneof(
+  fc.constantFrom(...memberNames),
+  fc.constantFrom('\\u0069d', 'r\\u0065sult', '__proto__', 'ID', 'id ', ''),
+  fc.string({ maxLength: 8 }).map((text) => JSON.stringify(text).slice(1, -1)),
+);
+/** Objects as they are never printed by JSON.stringify: odd order, twice the same name, space everywhere, nested ids. */
+const wildObject = fc
+  .array(fc.tuple(key, fc.json({ maxDepth: 4 }), space, space), { maxLength: 8 })
+  .map((members) => {
+    const inner = members
+      .map(([name, value, before, after]) => `${before}"${name}"${after}:${before}${value}${after}`)
+      .join(',');
+    return `${members[0]?.[2] ?? ''}{${inner || ' '}}${members[0]?.[3] ?? ''}`;
+  });
+
+describe('scanMessage', () => {
+  it('agrees with JSON.parse on any JSON', () => {
+    fc.assert(fc.property(fc.json({ maxDepth: 6 }), expectSame), { numRuns: 500 });
+  });
+
+  it('agrees with JSON.parse on objects in every spelling', () => {
+    fc.assert(fc.property(wildObject, expectSame), { numRuns: 2_000 });
+  });
+
+  it('agrees with JSON.parse on text that was damaged', () => {
+    const damage = fc.tuple(
+      wildObject,
+      fc.nat(),
+      fc.constantFrom(
+        '',
+        '"',
+        '\\',
+        '{',
+        '}',
+        '[',
+        ']',
+        ',',
+        ':',
+        '0',
+        '-',
+        '.',
+        'e',
+        '\u0001',
+        ' ',
+        'n',
+        'é',
+      ),
+    );
+    fc.assert(
+      fc.property(damage, fc.boolean(), ([text, where, by], replace) => {
+        const at = where % (text.length + 1);
+        expectSame(text.slice(0, at) + by + text.slice(replace ? at + 1 : at));
+      }),
+      { numRuns: 4_000 },
+    );
+  });
+
+  it.each([
+    '',
+    ' ',
+    '01',
+    '1.',
+    '.5',
+    '-',
+    '1e',
+    '1e+',
+    '+1',
+    'tru',
+    'nul',
+    'truex',
+    '"',
+    '"\\u12g4"',
+    '"\\x"',
+    '{,}',
+    '{"a"}',
+    '{"a":}',
+    '{"a":1,}',
+    '[1,]',
+    '[,1]',
+    '[1 2]',
+    '{}{}',
+    '\ufeff{}',
+    '\u00a0{}',
+  ])('agrees on %j', expectSame);
+
+  it('measures the nesting without recursion', () => {
+    expect(scanMessage(encode('7')).depth).toBe(0);
+    expect(scanMessage(encode('{"a":[{}]}')).depth).toBe(3);
+    const deep = 1_000_000;
+    expect(scanMessage(encode('['.repeat(deep) + ']'.repeat(deep)))).toMatchObject({
+      valid: true,
+      depth: deep,
+    });
+  });
+
+  it('tells what came before the fault', () => {
+    const text = '{"jsonrpc":"2.0","id":12,"result":{"content":[';
+    const { valid, members } = scanMessage(encode(text));
+    expect(valid).toBe(false);
+    expect(members.id).toEqual({ start: text.indexOf('12'), end: text.indexOf('12') + 2 });
+    expect(members.result).toBeUndefined();
+  });
+
+  it('does not take a number for whole that may have been cut', () => {
+    expect(scanMessage(encode('{"jsonrpc":"2.0","id":12')).members.id).toBeUndefined();
+  });
+});

@@ -1,0 +1,256 @@
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+
+/** A value's place in the bytes: from `start` up to but not including `end`. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The members of a JSON-RPC message; what else stands at the top level is checked but not kept. */
+export const memberNames = ['jsonrpc', 'id', 'method', 'params', 'result', 'error'] as const;
+export type MemberName = (typeof memberNames)[number];
+
+export interface Scan {
+  /** The bytes are one JSON text, exactly as JSON.parse would have it (UTF-8 validity aside). */
+  readonly valid: boolean;
+  readonly kind: 'object' | 'array' | 'other';
+  /** The deepest nesting met; a lone number is 0, `{}` is 1. */
+  readonly depth: number;
+  /** Of a name that occurs twice the last counts, as with JSON.parse. When not valid: what was read before the fault. */
+  readonly members: Partial<Record<MemberName, Span>>;
+}
+
+/**
+ * Reads a JSON text without building it: checks the whole grammar, measures the nesting and notes where the members
+ * of a JSON-RPC message stand, in any order. So a large result is passed on as the bytes that came, and yet nothing
+ * that is not JSON is ever passed on. No recursion: nesting costs a byte a level.
+ */
+export function scanMessage(bytes: Uint8Array): Scan {
+  return new Scanner(bytes).run();
+}
+
+class Scanner {
+  readonly #bytes: Uint8Array;
+  readonly #length: number;
+  readonly #members: Partial<Record<MemberName, Span>> = {};
+  #at = 0;
+  #stack = new Uint8Array(64);
+  #depth = 0;
+  #deepest = 0;
+  #key: MemberName | undefined;
+  #valueStart = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#length = bytes.byteLength;
+  }
+
+  run(): Scan {
+    this.#space();
+    const first = this.#bytes[this.#at];
+    const valid = this.#text();
+    return {
+      valid,
+      kind: first === OPEN_OBJECT ? 'object' : first === OPEN_ARRAY ? 'array' : 'other',
+      depth: this.#deepest,
+      members: this.#members,
+    };
+  }
+
+  #text(): boolean {
+    for (;;) {
+      // Here a value begins.
+      const byte = this.#bytes[this.#at];
+      if (byte === OPEN_OBJECT) {
+        this.#push(byte);
+        this.#space();
+        if (this.#bytes[this.#at] !== CLOSE_OBJECT) {
+          if (!this.#name()) return false;
+          continue;
+        }
+        this.#pop();
+      } else if (byte === OPEN_ARRAY) {
+        this.#push(byte);
+        this.#space();
+        if (this.#bytes[this.#at] !== CLOSE_ARRAY) continue;
+        this.#pop();
+      } else if (!this.#scalar(byte)) return false;
+      // Here a value has ended; so may those that hold it.
+      const more = this.#afterValue();
+      if (more !== undefined) return more;
+    }
+  }
+
+  /** @returns undefined: another value follows; true: the text is over; false: it is no JSON. */
+  #afterValue(): boolean | undefined {
+    for (;;) {
+      if (this.#depth === 1) this.#note();
+      this.#space();
+      if (this.#depth === 0) return this.#at === this.#length;
+      const byte = this.#bytes[this.#at];
+      const inObject = this.#stack[this.#depth - 1] === OPEN_OBJECT;
+      if (byte === COMMA) {
+        this.#at += 1;
+        this.#space();
+        if (!inObject) return undefined;
+        return this.#name() ? undefined : false;
+      }
+      if (byte !== (inObject ? CLOSE_OBJECT : CLOSE_ARRAY)) return false;
+      this.#pop();
+    }
+  }
+
+  #push(opener: number): void {
+    if (this.#depth === this.#stack.length) {
+      const larger = new Uint8Array(this.#stack.length * 2);
+      larger.set(this.#stack);
+      this.#stack = larger;
+    }
+    this.#stack[this.#depth] = opener;
+    this.#depth += 1;
+    if (this.#depth > this.#deepest) this.#deepest = this.#depth;
+    this.#at += 1;
+  }
+
+  #pop(): void {
+    this.#depth -= 1;
+    this.#at += 1;
+  }
+
+  /** A value directly in the outermost object has ended. */
+  #note(): void {
+    // A number that ends where the bytes end may have been cut short.
+    if (this.#key === undefined || this.#at === this.#length) return;
+    this.#members[this.#key] = { start: this.#valueStart, end: this.#at };
+    this.#key = undefined;
+  }
+
+  /** A name in an object, its colon, and the space up to its value. */
+  #name(): boolean {
+    const start = this.#at;
+    if (this.#bytes[start] !== QUOTE || !this.#string()) return false;
+    const end = this.#at;
+    this.#space();
+    if (this.#bytes[this.#at] !== COLON) return false;
+    this.#at += 1;
+    this.#space();
+    if (this.#depth === 1) {
+      this.#key = this.#memberName(start, end);
+      this.#valueStart = this.#at;
+    }
+    return true;
+  }
+
+  #memberName(start: number, end: number): MemberName | undefined {
+    // "jsonrpc" written wholly in \u escapes is the longest spelling of a name that matters here.
+    if (end - start > 7 * 6 + 2) return undefined;
+    const raw = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, end - start).toString('utf8');
+    const name = raw.includes('\\') ? JSON.parse(raw) : raw.slice(1, -1);
+    return memberNames.find((known) => known === name);
+  }
+
+  #space(): void {
+    const bytes = this.#bytes;
+    let at = this.#at;
+    while (at < this.#length) {
+      const byte = bytes[at];
+      if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) break;
+      at += 1;
+    }
+    this.#at = at;
+  }
+
+  #scalar(byte: number | undefined): boolean {
+    if (byte === QUOTE) return this.#string();
+    if (byte === 0x74) return this.#word('true');
+    if (byte === 0x66) return this.#word('false');
+    if (byte === 0x6e) return this.#word('null');
+    return this.#number();
+  }
+
+  #word(word: string): boolean {
+    for (let i = 0; i < word.length; i += 1) {
+      if (this.#bytes[this.#at + i] !== word.charCodeAt(i)) return false;
+    }
+    this.#at += word.length;
+    return true;
+  }
+
+  #string(): boolean {
+    const bytes = this.#bytes;
+    const length = this.#length;
+    let at = this.#at + 1;
+    while (at < length) {
+      const byte = bytes[at] as number;
+      at += 1;
+      if (byte === QUOTE) {
+        this.#at = at;
+        return true;
+      }
+      if (byte < 0x20) return false;
+      if (byte === BACKSLASH) {
+        const escaped = bytes[at];
+        at += 1;
+        if (escaped === 0x75) {
+          for (let i = 0; i < 4; i += 1) if (!isHex(bytes[at + i])) return false;
+          at += 4;
+        } else if (!isEscape(escaped)) return false;
+      }
+    }
+    return false;
+  }
+
+  #digits(): boolean {
+    const start = this.#at;
+    while (isDigit(this.#bytes[this.#at])) this.#at += 1;
+    return this.#at > start;
+  }
+
+  #number(): boolean {
+    if (this.#bytes[this.#at] === 0x2d) this.#at += 1;
+    if (this.#bytes[this.#at] === 0x30) this.#at += 1;
+    else if (!this.#digits()) return false;
+    if (this.#bytes[this.#at] === 0x2e) {
+      this.#at += 1;
+      if (!this.#digits()) return false;
+    }
+    const exponent = this.#bytes[this.#at];
+    if (exponent === 0x65 || exponent === 0x45) {
+      this.#at += 1;
+      const sign = this.#bytes[this.#at];
+      if (sign === 0x2b || sign === 0x2d) this.#at += 1;
+      if (!this.#digits()) return false;
+    }
+    return true;
+  }
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
+}
+
+function isHex(byte: number | undefined): boolean {
+  if (byte === undefined) return false;
+  return isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66);
+}
+
+/** What may follow a backslash, `u` aside: " \ / b f n r t */
+function isEscape(byte: number | undefined): boolean {
+  return (
+    byte === QUOTE ||
+    byte === BACKSLASH ||
+    byte === 0x2f ||
+    byte === 0x62 ||
+    byte === 0x66 ||
+    byte === 0x6e ||
+    byte === 0x72 ||
+    byte === 0x74
+  );
+}
