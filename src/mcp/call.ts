@@ -1,0 +1,76 @@
+import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
+import type { OperationContext } from '../core/caller.js';
+import { RuntimeError } from '../core/errors.js';
+import type { Payload } from '../core/payload.js';
+import type { CallToolResult } from '../core/upstream.js';
+import type { Logger } from '../lib/log.js';
+import { nearest } from '../lib/nearest.js';
+import { invoke } from '../operations/invoke.js';
+import { isOperationName, type OperationName, operations, type Runtime } from '../operations/table.js';
+import { type ToolDefinition, toolDefinitions } from '../operations/tool-definition.js';
+import { errorResult, unexpected } from './error-result.js';
+import { ROUTER_NAME, routerDefinition, unwrapRouterCall } from './router.js';
+
+/** `tools`: one MCP tool for each operation. `router`: a single tool that takes the operation as a parameter. */
+export type Expose = 'tools' | 'router';
+
+export const exposedTools = (expose: Expose): readonly ToolDefinition[] =>
+  expose === 'tools' ? toolDefinitions() : [routerDefinition()];
+
+/**
+ * Runs one `tools/call`. A failure of the tool is a result with `isError`, so that the model can act on it.
+ * @throws ProtocolError -32602 when there is no such tool: the client asked for what was never listed.
+ */
+export async function callTool(
+  runtime: Runtime,
+  expose: Expose,
+  params: Readonly<Record<string, unknown>> | undefined,
+  context: OperationContext,
+  logger: Logger,
+): Promise<CallToolResult | Payload<CallToolResult>> {
+  const name = listedName(params?.['name'], exposedTools(expose));
+  try {
+    const call =
+      name === ROUTER_NAME ? unwrapRouterCall(params?.['arguments']) : { name, args: params?.['arguments'] };
+    if (!isOperationName(call.name)) throw new Error(`a tool without an operation: ${call.name}`);
+    return await run(runtime, call.name, call.args, context);
+  } catch (error) {
+    const known = unexpected(error);
+    if (!context.signal.aborted && !(error instanceof RuntimeError)) {
+      logger.error({ err: error, tool: name }, 'a tool call failed in a way nobody foresaw');
+    }
+    return errorResult(known);
+  }
+}
+
+async function run<Name extends OperationName>(
+  runtime: Runtime,
+  name: Name,
+  args: unknown,
+  context: OperationContext,
+): Promise<CallToolResult | Payload<CallToolResult>> {
+  const output = await invoke(runtime, name, args, context);
+  // The table pairs each output with its own presenter; the compiler cannot see that through the union of its rows.
+  const present = operations[name].present as (
+    given: typeof output,
+  ) => CallToolResult | Payload<CallToolResult>;
+  return present(output);
+}
+
+function listedName(name: unknown, tools: readonly ToolDefinition[]): string {
+  if (typeof name !== 'string') {
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'tools/call needs the name of a tool.');
+  }
+  const names = tools.map((tool) => tool.name);
+  if (names.includes(name)) return name;
+  const alike = nearest(name, names);
+  throw new ProtocolError(
+    ProtocolErrorCode.InvalidParams,
+    alike.length > 0
+      ? `There is no such tool here. Did you mean ${alike.join(' or ')}?`
+      : `There is no such tool here. The tools are ${names.join(', ')}.${
+          names.includes('execute_tool') ? ' Tools of other servers are run with execute_tool.' : ''
+        }`,
+    { nearest: alike },
+  );
+}

@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import {
+  CLIENT_INFO_META_KEY,
+  type JSONRPCRequest,
+  ProtocolError,
+  ProtocolErrorCode,
+  type Result,
+  Server,
+  type ServerContext,
+} from '@modelcontextprotocol/server';
+import type { Caller } from '../core/caller.js';
+import { Payload } from '../core/payload.js';
+import type { Logger } from '../lib/log.js';
+import { oneLine } from '../lib/printable.js';
+import { ProgressGate } from '../lib/progress-gate.js';
+import type { RuntimePort } from '../operations/table.js';
+import { callTool, type Expose, exposedTools } from './call.js';
+
+export interface McpFaceOptions {
+  readonly expose: Expose;
+  readonly version: string;
+  readonly logger: Logger;
+}
+
+/** The two families of protocol revisions: up to 2025-11-25 with `initialize`, and 2026-07-28 without. */
+export type Era = 'legacy' | 'modern';
+
+export interface McpFace {
+  readonly logger: Logger;
+  /** A new client. Nothing is said to the runtime before the client asks for something. */
+  connect(client: { principal: string; clientName?: string | undefined }): McpConnection;
+}
+
+/** One client. It may need several servers: each belongs to one era, and over stateless HTTP to one request. */
+export interface McpConnection {
+  readonly caller: Caller;
+  /** A server for the SDK to connect to a transport. */
+  createServer(era: Era): Server;
+  /** The client is gone: what it waits for is withdrawn. Idempotent. */
+  close(): Promise<void>;
+}
+
+const INSTRUCTIONS =
+  'One connection to many MCP servers. Find a tool with search_tools (plain words), read its arguments with get_tool_details, run it with execute_tool; servers start by themselves. Large results come as [Reference: id]: read the part you need with get_content.';
+
+/** The definitions are fixed for the life of the process. */
+const LIST_TTL_MS = 3_600_000;
+
+const MAX_CLIENT_NAME = 128;
+
+/** MCP over a runtime, whatever the transport. */
+export function createMcpFace(port: RuntimePort, options: McpFaceOptions): McpFace {
+  return {
+    logger: options.logger,
+    connect: ({ principal, clientName }) => new Connection(port, options, principal, clientName),
+  };
+}
+
+class Connection implements McpConnection {
+  readonly caller: Caller;
+  readonly #port: RuntimePort;
+  readonly #options: McpFaceOptions;
+  readonly #servers = new Set<Server>();
+  #clientName: string | undefined;
+  #detach: (() => void) | undefined;
+  #closed = false;
+
+  constructor(port: RuntimePort, options: McpFaceOptions, principal: string, clientName: string | undefined) {
+    this.#port = port;
+    this.#options = options;
+    this.#clientName = clientName;
+    const name = () => this.#clientName;
+    this.caller = {
+      principal,
+      clientId: randomUUID(),
+      // A client says its name in its first message, after the connection was made.
+      get clientName() {
+        return name();
+      },
+    };
+  }
+
+  createServer(era: Era): Server {
+    const server = new Server(
+      { name: 'mcp-runtime', version: this.#options.version },
+      {
+        capabilities: { tools: {} },
+        instructions: INSTRUCTIONS,
+        cacheHints: { 'server/discover': { ttlMs: LIST_TTL_MS, cacheScope: 'public' } },
+        // Nothing is elicited here; the default compiles a validator for each server, thus for each stateless request.
+        jsonSchemaValidator: {
+          getValidator: () => () => ({ valid: false, data: undefined, errorMessage: '' }),
+        },
+      },
+    );
+    // Registered handlers strip unknown fields and refuse content types of later revisions; the fallback passes both.
+    server.fallbackRequestHandler = (request, context) => this.#handle(server, era, request, context);
+    server.oninitialized = () => this.#arrive(server.getClientVersion()?.name);
+    server.onerror = (error) => this.#options.logger.debug({ err: error }, 'mcp connection');
+    this.#servers.add(server);
+    server.onclose = () => this.#servers.delete(server);
+    return server;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    // Closing a server aborts the signals of its requests.
+    await Promise.allSettled([...this.#servers].map((server) => server.close()));
+    this.#servers.clear();
+    this.#detach?.();
+    this.#detach = undefined;
+  }
+
+  #arrive(name: unknown): void {
+    if (this.#closed || this.#detach) return;
+    if (typeof name === 'string') this.#clientName ??= oneLine(name, MAX_CLIENT_NAME);
+    this.#detach = this.#port.attach(this.caller);
+  }
+
+  async #handle(server: Server, era: Era, request: JSONRPCRequest, context: ServerContext): Promise<Result> {
+    const envelope = context.mcpReq.envelope as Record<string, { name?: unknown } | undefined> | undefined;
+    this.#arrive(envelope?.[CLIENT_INFO_META_KEY]?.name ?? server.getClientVersion()?.name);
+    switch (request.method) {
+      case 'tools/list':
+        return {
+          tools: exposedTools(this.#options.expose),
+          ...(era === 'modern' ? { ttlMs: LIST_TTL_MS, cacheScope: 'public' } : {}),
+        };
+      case 'tools/call':
+        return this.#call(era, request, context);
+      default:
+        throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
+    }
+  }
+
+  async #call(era: Era, request: JSONRPCRequest, context: ServerContext): Promise<Result> {
+    const meta = context.mcpReq._meta;
+    const token = meta?.progressToken;
+    const gate =
+      token === undefined
+        ? undefined
+        : new ProgressGate((progress) => {
+            const params = { ...progress, progressToken: token };
+            context.mcpReq.notify({ method: 'notifications/progress', params }).catch(() => {
+              // The client left; its result will find out too.
+            });
+          });
+    try {
+      const result = await callTool(
+        this.#port,
+        this.#options.expose,
+        request.params,
+        {
+          caller: this.caller,
+          signal: context.mcpReq.signal,
+          progress: gate && ((progress) => gate.report(progress)),
+          meta,
+        },
+        this.#options.logger,
+      );
+      // A payload turns itself into JSON, so the legacy codec and our transports pass it on unparsed; the modern codec
+      // adds fields of its own and needs the value.
+      return (era === 'modern' && result instanceof Payload ? result.value : result) as Result;
+    } finally {
+      gate?.close();
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import type { Writable } from 'node:stream';
+import { serveStdio as serveSdkStdio } from '@modelcontextprotocol/server/stdio';
+import type { McpFace } from './face.js';
+import { StdioTransport, type StdioTransportOptions } from './stdio-transport.js';
+
+export interface ServeStdioOptions extends StdioTransportOptions {
+  /** Who the person at the other end of the pipe is. Default `local`. */
+  readonly principal?: string | undefined;
+}
+
+export interface StdioService {
+  /** Resolves when the client is gone (end of stdin, broken pipe) or `close` was called. Never rejects. */
+  readonly closed: Promise<void>;
+  /** Withdraws what is in flight and lets what was answered reach the client. Idempotent. */
+  close(): Promise<void>;
+}
+
+const FLUSH_MS = 1_000;
+
+/** Serves one client over a pair of streams, in the era it opens with. Nothing but JSON-RPC is written to `stdout`. */
+export function serveStdio(face: McpFace, options: ServeStdioOptions): StdioService {
+  const connection = face.connect({ principal: options.principal ?? 'local' });
+  const transport = new StdioTransport(options);
+  const service = serveSdkStdio((context) => connection.createServer(context.era), {
+    transport,
+    onerror: (error) => face.logger.debug({ err: error }, 'stdio'),
+  });
+  const closed = new Promise<void>((resolve) => {
+    const sdkOnClose = transport.onclose;
+    transport.onclose = () => {
+      sdkOnClose?.();
+      void connection.close().then(() => resolve());
+    };
+  });
+  return {
+    closed,
+    close: async () => {
+      await service.close();
+      await transport.close();
+      await closed;
+      await flushed(options.stdout);
+    },
+  };
+}
+
+/** Waits until what was written is with the client, but not for a client that no longer reads. */
+function flushed(stdout: Writable): Promise<void> {
+  if (stdout.writableLength === 0 || stdout.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, FLUSH_MS);
+    stdout.once('close', () => resolve());
+    stdout.write('', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,206 @@
+import { isUtf8 } from 'node:buffer';
+import type { Readable, Writable } from 'node:stream';
+import {
+  INTERNAL_ERROR,
+  INVALID_REQUEST,
+  type JSONRPCMessage,
+  type JSONRPCRequest,
+  type RequestId,
+  type Transport,
+} from '@modelcontextprotocol/server';
+import { LineSplitter } from '../lib/line-splitter.js';
+import { allowsBatches, Batch, MAX_BATCH } from './batch.js';
+import { cancelledId, errorAnswer, idKey, isRequest, parseError, readMessage } from './inbound.js';
+import { messageBytes } from './outbound.js';
+
+const MEBIBYTE = 1_048_576;
+
+export interface StdioTransportOptions {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  /** Longest message that is read. Default 64 MiB. */
+  readonly maxMessageBytes?: number | undefined;
+  /** What may wait for a client that does not read; above it the client is given up. Default 256 MiB. */
+  readonly maxQueuedBytes?: number | undefined;
+}
+
+/** Above this, progress for a client that does not read is dropped: the next report says more anyway. */
+const CONGESTED_BYTES = MEBIBYTE;
+
+/**
+ * Our own stdio transport, because the SDK's leaves what it cannot parse unanswered, ends the connection at a line over
+ * 10 MiB, and lets a second request with the same id take the answer of the first.
+ */
+export class StdioTransport implements Transport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: Transport['onmessage'];
+  readonly #stdin: Readable;
+  readonly #stdout: Writable;
+  readonly #maxQueuedBytes: number;
+  readonly #lines: LineSplitter;
+  /** Requests that are not answered yet, with the batch they came in. */
+  readonly #open = new Map<string, Batch | undefined>();
+  #revision: string | undefined;
+  #closed = false;
+
+  constructor(options: StdioTransportOptions) {
+    this.#stdin = options.stdin;
+    this.#stdout = options.stdout;
+    this.#maxQueuedBytes = options.maxQueuedBytes ?? 256 * MEBIBYTE;
+    const maxMessageBytes = options.maxMessageBytes ?? 64 * MEBIBYTE;
+    this.#lines = new LineSplitter(maxMessageBytes, {
+      line: (line) => this.#receiveLine(line),
+      tooLong: () =>
+        this.#write(errorAnswer(null, INVALID_REQUEST, `Invalid request: over ${maxMessageBytes} bytes`)),
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#stdin.on('data', this.#onData);
+    this.#stdin.once('end', this.#onEnd);
+    this.#stdin.once('close', this.#onEnd);
+    this.#stdin.once('error', this.#onBroken);
+    // Never taken off again: a late EPIPE without a listener would end the process.
+    this.#stdout.on('error', this.#onBroken);
+    if (this.#stdin.readableEnded || this.#stdin.destroyed) setImmediate(this.#onEnd);
+  }
+
+  async send(message: JSONRPCMessage): Promise<void> {
+    if (this.#closed) return;
+    if ('method' in message) {
+      const droppable = message.method === 'notifications/progress';
+      if (!droppable || this.#stdout.writableLength < CONGESTED_BYTES) this.#write(message);
+      return;
+    }
+    this.#answer(message, message.id === undefined ? undefined : this.#settle(message.id));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stdin.off('data', this.#onData);
+    this.#stdin.off('end', this.#onEnd);
+    this.#stdin.off('close', this.#onEnd);
+    // A paused pipe does not keep the process alive.
+    this.#stdin.pause();
+    this.#open.clear();
+    this.onclose?.();
+  }
+
+  /** Told by the server once `initialize` settled it. */
+  setProtocolVersion(revision: string): void {
+    this.#revision = revision;
+  }
+
+  readonly #onData = (chunk: Buffer | string) => {
+    this.#lines.push(typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk);
+  };
+
+  readonly #onEnd = () => {
+    void this.close();
+  };
+
+  readonly #onBroken = (error: Error) => {
+    if (!this.#closed) this.onerror?.(error);
+    void this.close();
+  };
+
+  #receiveLine(line: Buffer): void {
+    if (this.#closed || isBlank(line)) return;
+    const value = parse(line);
+    if (value === undefined) this.#write(parseError());
+    else if (Array.isArray(value)) this.#receiveBatch(value);
+    else this.#receive(value, undefined);
+  }
+
+  #receiveBatch(values: readonly unknown[]): void {
+    const refusal = !allowsBatches(this.#revision)
+      ? 'this revision of MCP has no batches'
+      : values.length === 0 || values.length > MAX_BATCH
+        ? `a batch has 1 to ${MAX_BATCH} messages`
+        : undefined;
+    if (refusal !== undefined) {
+      this.#write(errorAnswer(null, INVALID_REQUEST, `Invalid request: ${refusal}`));
+      return;
+    }
+    const batch = new Batch((answers) => this.#write(answers));
+    // Expected before the first is received, since an answer may come at once.
+    for (const _ of values) batch.expect();
+    for (const value of values) this.#receive(value, batch);
+  }
+
+  #receive(value: unknown, batch: Batch | undefined): void {
+    const read = readMessage(value);
+    if (!read.ok) {
+      this.#answer(read.answer, batch);
+    } else if (isRequest(read.message)) {
+      this.#receiveRequest(read.message, batch);
+    } else {
+      this.#deliver(read.message);
+      const cancelled = cancelledId(read.message);
+      if (cancelled !== undefined) this.#settle(cancelled)?.settle(undefined);
+      batch?.settle(undefined);
+    }
+  }
+
+  #receiveRequest(message: JSONRPCRequest, batch: Batch | undefined): void {
+    const { id } = message;
+    if (this.#open.has(idKey(id))) {
+      this.#answer(errorAnswer(id, INVALID_REQUEST, 'Invalid request: the id is in use'), batch);
+      return;
+    }
+    this.#open.set(idKey(id), batch);
+    if (this.#deliver(message)) return;
+    this.#settle(id);
+    this.#answer(errorAnswer(id, INTERNAL_ERROR, 'Internal error'), batch);
+  }
+
+  #answer(message: object, batch: Batch | undefined): void {
+    if (batch) batch.settle(message);
+    else this.#write(message);
+  }
+
+  /** @returns false when the receiver threw. */
+  #deliver(message: JSONRPCMessage): boolean {
+    try {
+      this.onmessage?.(message);
+      return true;
+    } catch (error) {
+      this.onerror?.(error instanceof Error ? error : new Error(String(error)));
+      return false;
+    }
+  }
+
+  #settle(id: RequestId): Batch | undefined {
+    const batch = this.#open.get(idKey(id));
+    this.#open.delete(idKey(id));
+    return batch;
+  }
+
+  #write(message: object): void {
+    if (this.#closed || this.#stdout.destroyed) return;
+    // Corked, so that the pieces of one message leave in one write.
+    this.#stdout.cork();
+    for (const piece of messageBytes(message)) this.#stdout.write(piece);
+    this.#stdout.write('\n');
+    this.#stdout.uncork();
+    if (this.#stdout.writableLength <= this.#maxQueuedBytes) return;
+    this.onerror?.(new Error(`the client does not read: ${this.#stdout.writableLength} bytes wait`));
+    this.#stdout.destroy();
+    void this.close();
+  }
+}
+
+/** The value, or undefined for what is no JSON in UTF-8. */
+function parse(line: Buffer): unknown {
+  // Replaced characters would change what the client said without a word.
+  if (!isUtf8(line)) return undefined;
+  try {
+    return JSON.parse(line.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+const isBlank = (line: Buffer) => line.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
