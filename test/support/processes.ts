@@ -31,7 +31,9 @@ export function pidsWith(marker: Marker): number[] {
     .filter((entry) => /^\d+$/.test(entry))
     .filter((pid) => {
       try {
-        return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(wanted);
+        // A session adds something of its own to the value it was given.
+        const entries = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+        return entries.some((entry) => entry === wanted || entry.startsWith(`${wanted}/`));
       } catch {
         return false;
       }

@@ -1,0 +1,87 @@
+const LINE_FEED = 0x0a;
+/** What is kept of a line that is too long: enough of both ends to find its id. */
+const HEAD_BYTES = 4_096;
+const TAIL_BYTES = 256;
+
+/** A line above the limit: never held as a whole. */
+export interface LongLine {
+  readonly head: Buffer;
+  readonly tail: Buffer;
+  readonly bytes: number;
+}
+
+export interface LineSink {
+  /** A line without its line feed. May be a view into the chunk it came in. */
+  line(line: Buffer): void;
+  tooLong(line: LongLine): void;
+}
+
+/**
+ * Cuts a stream of bytes into lines at byte 10 alone, so that a torn character is whole again and U+2028 or U+0085
+ * end nothing. The chunks of an unfinished line wait in a list and are joined once: linear in bytes, where joining on
+ * each chunk is quadratic (10 MiB in 64 KiB chunks: 4 ms against 280 ms).
+ */
+export class LineSplitter {
+  readonly #sink: LineSink;
+  readonly #maxBytes: number;
+  #chunks: Buffer[] = [];
+  #held = 0;
+  #skipping: { head: Buffer; tail: Buffer; bytes: number } | undefined;
+
+  /** @param maxBytes longest line that is delivered. */
+  constructor(maxBytes: number, sink: LineSink) {
+    this.#maxBytes = maxBytes;
+    this.#sink = sink;
+  }
+
+  /** Bytes of the line that has not ended yet. */
+  get unfinished(): number {
+    return this.#skipping?.bytes ?? this.#held;
+  }
+
+  push(chunk: Buffer): void {
+    let from = 0;
+    for (;;) {
+      const end = chunk.indexOf(LINE_FEED, from);
+      if (end < 0) break;
+      this.#add(chunk.subarray(from, end));
+      this.#finish();
+      from = end + 1;
+    }
+    if (from < chunk.byteLength) this.#add(chunk.subarray(from));
+  }
+
+  #add(piece: Buffer): void {
+    if (this.#skipping) {
+      this.#skipping.bytes += piece.byteLength;
+      this.#skipping.tail = tailOf(Buffer.concat([this.#skipping.tail, tailOf(piece)]));
+      return;
+    }
+    this.#chunks.push(piece);
+    this.#held += piece.byteLength;
+    if (this.#held <= this.#maxBytes) return;
+    const all = Buffer.concat(this.#chunks);
+    this.#skipping = {
+      head: Buffer.from(all.subarray(0, HEAD_BYTES)),
+      tail: Buffer.from(tailOf(all)),
+      bytes: all.byteLength,
+    };
+    this.#chunks = [];
+    this.#held = 0;
+  }
+
+  #finish(): void {
+    const skipped = this.#skipping;
+    const [first] = this.#chunks;
+    const line = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks, this.#held);
+    this.#skipping = undefined;
+    this.#chunks = [];
+    this.#held = 0;
+    if (skipped) this.#sink.tooLong(skipped);
+    else this.#sink.line(line);
+  }
+}
+
+function tailOf(bytes: Buffer): Buffer {
+  return bytes.subarray(Math.max(0, bytes.byteLength - TAIL_BYTES));
+}

@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto';
+import { RuntimeError } from '../core/errors.js';
+import type { ServerDefinition } from '../core/server.js';
+import type { RequestOptions, SessionEnd, UpstreamEvent, UpstreamSession } from '../core/upstream.js';
+import { deadline } from '../lib/abort.js';
+import { Emitter } from '../lib/emitter.js';
+import type { Logger } from '../lib/log.js';
+import { lastLines, oneLine } from '../lib/printable.js';
+import type { ChannelSink, MessageChannel } from './channel.js';
+import { endFacts } from './errors.js';
+import { type ClientInfo, handshake, refusedVersion } from './handshake.js';
+import { Peer } from './peer.js';
+import { cancelled } from './pending.js';
+import { notificationEvents, Session } from './session.js';
+import type { Marker } from './stdio/process-family.js';
+import { startChild } from './stdio/start-child.js';
+import { StdioChannel } from './stdio/stdio-channel.js';
+
+/** Larger messages are skipped; the session lives on. */
+const MAX_MESSAGE_BYTES = 64 * 1_024 * 1_024;
+
+export interface OpenSessionOptions {
+  /** Ends the start; an open session is ended by `close()`. */
+  readonly signal: AbortSignal;
+  /** Environment variable by which the processes of this engine are known. Each session adds `/<random>` to the value. */
+  readonly marker: Marker;
+  /** Our own environment; a safe list of it reaches the server. */
+  readonly baseEnv: Readonly<Record<string, string>>;
+  readonly logger: Logger;
+  readonly clientInfo: ClientInfo;
+  /** Longest message that is accepted, bytes. Default 64 MiB. */
+  readonly maxMessageBytes?: number;
+  /** Working directory where the definition names none. */
+  readonly cwd?: string;
+  /** For remote servers. Default: the global one. */
+  readonly fetch?: typeof fetch;
+  /** Client capabilities to declare. Default: none. */
+  readonly capabilities?: Readonly<Record<string, unknown>>;
+  /** Answers requests of the server (`ping` aside); throw `{code, message, data?}` for a JSON-RPC error. Default: all refused. */
+  readonly onRequest?: (method: string, params: unknown) => Promise<unknown>;
+}
+
+/**
+ * Starts or reaches an upstream server and initialises the session, within the definition's `startTimeoutMs`. When it
+ * rejects, nothing of it is left.
+ * @throws RuntimeError SERVER_START_FAILED, SERVER_NEEDS_AUTH, or CANCELLED when `signal` aborts.
+ */
+export async function openSession(
+  definition: ServerDefinition,
+  options: OpenSessionOptions,
+): Promise<UpstreamSession> {
+  const { name, startTimeoutMs } = definition;
+  const { signal, logger, maxMessageBytes = MAX_MESSAGE_BYTES } = options;
+  if (signal.aborted) throw cancelled(name, 'initialize', signal.reason);
+  const events = new Emitter<UpstreamEvent>((error) =>
+    logger.error({ server: name, err: error }, 'a listener failed'),
+  );
+  using limit = deadline(startTimeoutMs, () => undefined);
+  const started: RequestOptions = {
+    signal: AbortSignal.any([signal, limit.signal]),
+    timeoutMs: startTimeoutMs,
+  };
+  let end: SessionEnd | undefined;
+  const peer = new Peer({
+    server: name,
+    logger,
+    maxMessageBytes,
+    onNotification: notificationEvents(events),
+    onNoise: (lines) => events.emit({ type: 'noise', lines }),
+    onDown: (reason) => {
+      end = reason;
+    },
+    onRenew: async () => {
+      const renewal = { signal: AbortSignal.timeout(startTimeoutMs), timeoutMs: startTimeoutMs };
+      await handshake(peer, channel, shake, renewal);
+      // The server may have been replaced meanwhile.
+      events.emit({ type: 'tools-changed' });
+    },
+    onRequest: options.onRequest,
+  });
+  const shake = { server: name, clientInfo: options.clientInfo, capabilities: options.capabilities ?? {} };
+  const channel = await openChannel(definition, options, peer, maxMessageBytes, started.signal);
+  peer.attach(channel);
+  try {
+    const identity = await handshake(peer, channel, shake, started);
+    return new Session(identity, peer, channel, events);
+  } catch (error) {
+    const exited = end;
+    const closed = await channel.close(true);
+    if (signal.aborted) throw cancelled(name, 'initialize', signal.reason);
+    throw startFailed(definition, error, exited ?? closed, limit.signal.aborted);
+  }
+}
+
+async function openChannel(
+  definition: ServerDefinition,
+  options: OpenSessionOptions,
+  sink: ChannelSink,
+  maxMessageBytes: number,
+  _signal: AbortSignal,
+): Promise<MessageChannel> {
+  const { logger, marker, baseEnv, cwd } = options;
+  if (definition.transport === 'stdio') {
+    // Engines may mark all their servers alike; what ends with one session must be told from the others.
+    const own = { name: marker.name, value: `${marker.value}/${randomBytes(6).toString('hex')}` };
+    const child = await startChild(definition, { marker: own, baseEnv, cwd });
+    return new StdioChannel(
+      child,
+      { server: definition.name, env: definition.env, maxMessageBytes, logger },
+      sink,
+    );
+  }
+  throw new RuntimeError('UNSUPPORTED', 'not yet');
+}
+
+/** What a failed start is told as: what happened, and the last words of the server. */
+function startFailed(
+  definition: ServerDefinition,
+  error: unknown,
+  end: SessionEnd,
+  timedOut: boolean,
+): RuntimeError {
+  const { name, startTimeoutMs } = definition;
+  const known = error instanceof RuntimeError ? error : undefined;
+  if (known?.code === 'SERVER_START_FAILED' || known?.code === 'SERVER_NEEDS_AUTH') return known;
+  const mismatch = known && refusedVersion(name, known);
+  if (mismatch) return mismatch;
+  const words = end.stderr ? oneLine(lastLines(end.stderr, 600), 600) : '';
+  const said = words === '' ? '' : ` It said last: ${words}`;
+  const fail = (why: string, hint: string) =>
+    new RuntimeError('SERVER_START_FAILED', `The server "${name}" ${why}.${said}`, {
+      hint,
+      data: { ...endFacts(name, end), phase: 'initialize', ...(known ? { cause: known.code } : {}) },
+      cause: error,
+    });
+  if (timedOut || known?.code === 'TIMEOUT' || known?.code === 'CANCELLED') {
+    return fail(
+      `did not answer initialize within ${seconds(startTimeoutMs)}`,
+      'If it only needs longer, raise its "timeout"; else run its command by hand and look.',
+    );
+  }
+  if (end.reason !== 'closed') {
+    return fail(
+      `${end.message} before it answered initialize`,
+      'Read what it said last; a missing key or a wrong path is the usual cause.',
+    );
+  }
+  return fail(
+    `could not be initialised: ${known ? known.message : String(error)}`,
+    known?.hint ?? 'Check that its command is an MCP server.',
+  );
+}
+
+function seconds(ms: number): string {
+  return ms < 1_000 ? `${ms} ms` : `${Math.round(ms / 100) / 10} s`;
+}

@@ -1,0 +1,306 @@
+import { RuntimeError } from '../core/errors.js';
+import { Payload } from '../core/payload.js';
+import type { RequestOptions, SessionEnd } from '../core/upstream.js';
+import type { Logger } from '../lib/log.js';
+import { oneLine } from '../lib/printable.js';
+import type { ChannelSink, Delivery, MessageChannel, Outgoing } from './channel.js';
+import { died, protocolBroken, tooLarge, upstreamError } from './errors.js';
+import type { LongLine } from './line-splitter.js';
+import { type Incoming, idOfLongLine, MAX_DEPTH, readMessage } from './message.js';
+import { cancelled, type Outcome, PendingRequest } from './pending.js';
+
+/** Answers to requests of the server that may wait to be taken; a server that floods and does not read loses the rest. */
+const MAX_WAITING_RESPONSES = 2_048;
+const NOISE_GAP_MS = 60_000;
+
+export interface PeerOptions {
+  readonly server: string;
+  readonly logger: Logger;
+  readonly maxMessageBytes: number;
+  readonly onNotification: (method: string, params: unknown) => void;
+  readonly onNoise: (lines: number) => void;
+  /** Called at most once. */
+  readonly onDown: (end: SessionEnd) => void;
+  readonly onRenew: () => Promise<void>;
+  /** Requests of the server, `ping` aside. Without it they are refused at once: silence would hang the server's call. */
+  readonly onRequest?: ((method: string, params: unknown) => Promise<unknown>) | undefined;
+}
+
+export interface PeerCounts {
+  /** Answers to nothing that was asked: unknown, late or repeated ids. */
+  readonly strayAnswers: number;
+  readonly noise: number;
+  readonly droppedRequests: number;
+}
+
+/**
+ * JSON-RPC over a channel: mints ids and never uses one twice, matches answers by exact type and value, ends each
+ * request exactly once, and stays whole whatever the other side sends.
+ */
+export class Peer implements ChannelSink {
+  readonly #options: PeerOptions;
+  readonly #pending = new Map<unknown, PendingRequest>();
+  #channel: MessageChannel | undefined;
+  #nextId = 1;
+  #end: SessionEnd | undefined;
+  #waitingResponses = 0;
+  #strayAnswers = 0;
+  #noise = 0;
+  #noiseTold = 0;
+  #noiseToldAt = Number.NEGATIVE_INFINITY;
+  #droppedRequests = 0;
+
+  constructor(options: PeerOptions) {
+    this.#options = options;
+  }
+
+  get counts(): PeerCounts {
+    return { strayAnswers: this.#strayAnswers, noise: this.#noise, droppedRequests: this.#droppedRequests };
+  }
+
+  /** The channel needs the peer as its sink, so it comes second. */
+  attach(channel: MessageChannel): void {
+    this.#channel = channel;
+  }
+
+  /**
+   * Sends a request and waits for its result. Rejects with a RuntimeError: CANCELLED, TIMEOUT, SERVER_DIED,
+   * UPSTREAM_ERROR, UPSTREAM_PROTOCOL, RESULT_TOO_LARGE or what the channel says.
+   */
+  request(
+    method: string,
+    params: Readonly<Record<string, unknown>> | undefined,
+    options: RequestOptions,
+    maxDepth = MAX_DEPTH,
+  ): Promise<Payload> {
+    const { server } = this.#options;
+    const channel = this.#channel;
+    if (this.#end || !channel) return Promise.reject(died(server, method, this.#end));
+    if (options.signal.aborted) return Promise.reject(cancelled(server, method, options.signal.reason));
+    const id = this.#nextId;
+    this.#nextId += 1;
+    let json: string;
+    try {
+      json = JSON.stringify({ jsonrpc: '2.0', id, method, params: withMeta(params, options, id) });
+    } catch (cause) {
+      return Promise.reject(
+        new RuntimeError('INVALID_ARGUMENTS', `The arguments for ${method} cannot be written as JSON.`, {
+          data: { server },
+          cause,
+        }),
+      );
+    }
+    const pending = new PendingRequest({
+      id,
+      server,
+      method,
+      maxDepth,
+      options,
+      leave: (settled, outcome) => this.#leave(channel, settled, outcome),
+    });
+    this.#pending.set(id, pending);
+    channel.send({ kind: 'request', id, method, json }).catch((error: RuntimeError) => pending.fail(error));
+    return pending.answer;
+  }
+
+  /** Resolves when it was handed over, or when that failed: nobody waits for a notification. */
+  async notify(method: string, params?: Readonly<Record<string, unknown>>): Promise<void> {
+    const json = JSON.stringify({ jsonrpc: '2.0', method, ...(params ? { params } : {}) });
+    await this.#post({ kind: 'notification', method, json });
+  }
+
+  message(bytes: Buffer): void {
+    if (bytes.byteLength === 0 || isBlank(bytes)) return;
+    const incoming = readMessage(bytes);
+    switch (incoming.kind) {
+      case 'result':
+        this.#onResult(incoming);
+        break;
+      case 'error':
+        this.#onError(incoming);
+        break;
+      case 'malformed':
+        this.#onMalformed(incoming.ids, incoming.why, bytes);
+        break;
+      case 'request':
+        void this.#onRequest(incoming);
+        break;
+      case 'notification':
+        this.#onNotification(incoming.method, incoming.params);
+        break;
+      case 'noise':
+        this.#onNoise(bytes);
+    }
+  }
+
+  tooLong(line: LongLine): void {
+    const { server, maxMessageBytes, logger } = this.#options;
+    const pending = this.#take(idOfLongLine(line));
+    logger.warn({ server, bytes: line.bytes, limit: maxMessageBytes }, 'message above the limit skipped');
+    pending?.refuse(tooLarge(server, pending.facts.method, line.bytes, maxMessageBytes));
+  }
+
+  down(end: SessionEnd): void {
+    if (this.#end) return;
+    this.#end = end;
+    for (const pending of [...this.#pending.values()]) {
+      pending.fail(died(this.#options.server, pending.facts.method, end));
+    }
+    this.#options.onDown(end);
+  }
+
+  renew(): Promise<void> {
+    return this.#options.onRenew();
+  }
+
+  #leave(channel: MessageChannel, pending: PendingRequest, outcome: Outcome): Delivery {
+    const { id, method } = pending.facts;
+    this.#pending.delete(id);
+    const delivery = channel.release(id, outcome === 'answered');
+    // The specification forbids to cancel `initialize`.
+    if (outcome === 'abandoned' && delivery !== 'unsent' && method !== 'initialize') {
+      const reason = pending.facts.options.signal.aborted
+        ? 'The caller withdrew the request.'
+        : 'The time for the request ran out.';
+      void this.notify('notifications/cancelled', { requestId: id, reason });
+    }
+    return delivery;
+  }
+
+  #take(id: unknown): PendingRequest | undefined {
+    const pending = this.#pending.get(id);
+    if (!pending) this.#strayAnswers += 1;
+    return pending;
+  }
+
+  #onResult({ id, result, depth }: Extract<Incoming, { kind: 'result' }>): void {
+    const pending = this.#take(id);
+    if (!pending) return;
+    const { maxDepth, method } = pending.facts;
+    // The message itself is one level.
+    if (depth - 1 > maxDepth) {
+      pending.refuse(
+        protocolBroken(this.#options.server, method, `its result is nested deeper than ${maxDepth} levels`),
+      );
+    } else pending.resolve(Payload.fromBytes(result));
+  }
+
+  #onError({ id, error }: Extract<Incoming, { kind: 'error' }>): void {
+    const pending = this.#take(id);
+    pending?.refuse(upstreamError(this.#options.server, pending.facts.method, error));
+  }
+
+  #onMalformed(ids: readonly unknown[], why: string, bytes: Buffer): void {
+    const { server, logger } = this.#options;
+    logger.warn(
+      { server, why, line: oneLine(bytes.toString('utf8', 0, 400)) },
+      'answer that breaks the protocol',
+    );
+    for (const id of ids) {
+      const pending = this.#take(id);
+      pending?.refuse(protocolBroken(server, pending.facts.method, why));
+    }
+  }
+
+  async #onRequest({ id, method, params, tooDeep }: Extract<Incoming, { kind: 'request' }>): Promise<void> {
+    if (this.#waitingResponses >= MAX_WAITING_RESPONSES) {
+      this.#droppedRequests += 1;
+      return;
+    }
+    this.#waitingResponses += 1;
+    try {
+      const answer = await this.#answer(method, params, tooDeep);
+      await this.#post({ kind: 'response', json: responseJson(id, answer) });
+    } finally {
+      this.#waitingResponses -= 1;
+    }
+  }
+
+  async #answer(
+    method: string,
+    params: unknown,
+    tooDeep: boolean,
+  ): Promise<{ result: unknown } | { error: unknown }> {
+    if (tooDeep) return { error: { code: -32600, message: `Nested deeper than ${MAX_DEPTH} levels` } };
+    if (method === 'ping') return { result: {} };
+    const { onRequest } = this.#options;
+    if (!onRequest) return { error: { code: -32601, message: `Method not found: ${oneLine(method, 100)}` } };
+    try {
+      return { result: (await onRequest(method, params)) ?? {} };
+    } catch (error) {
+      const { code, message, data } = error as { code?: unknown; message?: unknown; data?: unknown };
+      const isRpc = typeof code === 'number' && Number.isInteger(code);
+      return {
+        error: {
+          code: isRpc ? code : -32603,
+          message: typeof message === 'string' ? message : 'Internal error',
+          ...(isRpc && data ? { data } : {}),
+        },
+      };
+    }
+  }
+
+  #onNotification(method: string, params: unknown): void {
+    if (method !== 'notifications/progress') {
+      this.#options.onNotification(method, params);
+    } else if (typeof params === 'object' && params !== null) {
+      const report = params as Readonly<Record<string, unknown>>;
+      // Our tokens are our ids; a token that no waiting call has belongs to nobody.
+      this.#pending.get(report['progressToken'])?.progress?.report(report);
+    }
+  }
+
+  #onNoise(bytes: Buffer): void {
+    this.#noise += 1;
+    const now = performance.now();
+    if (now - this.#noiseToldAt < NOISE_GAP_MS) return;
+    const lines = this.#noise - this.#noiseTold;
+    this.#noiseTold = this.#noise;
+    this.#noiseToldAt = now;
+    const { server, logger } = this.#options;
+    logger.warn(
+      { server, lines, line: oneLine(bytes.toString('utf8', 0, 400)) },
+      'the server prints what is no protocol',
+    );
+    this.#options.onNoise(lines);
+  }
+
+  async #post(message: Outgoing): Promise<void> {
+    if (this.#end) return;
+    try {
+      await this.#channel?.send(message);
+    } catch (error) {
+      this.#options.logger.debug(
+        { server: this.#options.server, method: message.method, err: error },
+        'not delivered',
+      );
+    }
+  }
+}
+
+function responseJson(id: string | number, answer: object): string {
+  try {
+    return JSON.stringify({ jsonrpc: '2.0', id, ...answer });
+  } catch {
+    return JSON.stringify({
+      jsonrpc: '2.0',
+      id,
+      error: { code: -32603, message: 'The answer cannot be written as JSON' },
+    });
+  }
+}
+
+/** The caller's `_meta` with our own progress token, or without any. */
+function withMeta(
+  params: Readonly<Record<string, unknown>> | undefined,
+  { meta, onProgress }: RequestOptions,
+  id: number,
+): Readonly<Record<string, unknown>> | undefined {
+  if (!meta && !onProgress) return params;
+  const { progressToken: _theirs, ...rest } = meta ?? {};
+  return { ...params, _meta: { ...rest, ...(onProgress ? { progressToken: id } : {}) } };
+}
+
+function isBlank(bytes: Buffer): boolean {
+  return bytes.byteLength < 8 && bytes.toString('latin1').trim() === '';
+}

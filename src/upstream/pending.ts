@@ -1,0 +1,107 @@
+import { RuntimeError } from '../core/errors.js';
+import type { Payload } from '../core/payload.js';
+import type { RequestOptions } from '../core/upstream.js';
+import type { Delivery } from './channel.js';
+import { ProgressGate } from './progress-gate.js';
+
+export interface PendingFacts {
+  readonly id: number;
+  readonly server: string;
+  readonly method: string;
+  /** Deepest nesting the asker can stand; lists look at each tool by themselves. */
+  readonly maxDepth: number;
+  readonly options: RequestOptions;
+  /** Called once, before the promise settles; says how far the request got. */
+  readonly leave: (pending: PendingRequest, outcome: Outcome) => Delivery;
+}
+
+/** abandoned: the asker left or the time ran out, and the server is still at it. */
+export type Outcome = 'answered' | 'abandoned' | 'failed';
+
+/** One request that waits for its answer. The first cause decides how it ends; every later one is ignored. */
+export class PendingRequest {
+  readonly facts: PendingFacts;
+  readonly answer: Promise<Payload>;
+  readonly progress: ProgressGate | undefined;
+  #settled = false;
+  readonly #timer: NodeJS.Timeout;
+  readonly #onAbort: () => void;
+  #resolve: (payload: Payload) => void = () => {};
+  #reject: (error: RuntimeError) => void = () => {};
+
+  constructor(facts: PendingFacts) {
+    this.facts = facts;
+    const { signal, timeoutMs, onProgress } = facts.options;
+    this.answer = new Promise<Payload>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.progress = onProgress && new ProgressGate(onProgress);
+    // Node takes a longer delay for 1 ms.
+    const delay = Math.min(Math.max(timeoutMs, 0), 2 ** 31 - 1);
+    this.#timer = setTimeout(() => this.#abandon((delivery) => this.#timeout(delivery)), delay);
+    this.#onAbort = () => this.#abandon(() => cancelled(facts.server, facts.method, signal.reason));
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  resolve(payload: Payload): void {
+    if (this.#settle('answered')) this.#resolve(payload);
+  }
+
+  /** The other side answered, if only with an error. */
+  refuse(error: RuntimeError): void {
+    if (this.#settle('answered')) this.#reject(error);
+  }
+
+  /** No answer can come any more. */
+  fail(error: RuntimeError): void {
+    if (this.#settle('failed')) this.#reject(error);
+  }
+
+  #abandon(error: (delivery: Delivery) => RuntimeError): void {
+    const delivery = this.#settle('abandoned');
+    if (delivery) this.#reject(error(delivery));
+  }
+
+  /** @returns undefined when it was settled before. */
+  #settle(outcome: Outcome): Delivery | undefined {
+    if (this.#settled) return undefined;
+    this.#settled = true;
+    clearTimeout(this.#timer);
+    this.facts.options.signal.removeEventListener('abort', this.#onAbort);
+    this.progress?.close();
+    return this.facts.leave(this, outcome);
+  }
+
+  #timeout(delivery: Delivery): RuntimeError {
+    const { server, method, options } = this.facts;
+    const isCall = method === 'tools/call';
+    const within = `within ${options.timeoutMs} ms`;
+    const data = { server, method, timeoutMs: options.timeoutMs, delivery };
+    if (delivery !== 'sent') {
+      const fate = delivery === 'unsent' ? 'It was not executed.' : 'It may have been executed.';
+      return new RuntimeError(
+        'TIMEOUT',
+        `The server "${server}" does not read its input: ${method} could not be delivered ${within}. ${fate}`,
+        { hint: 'Stop the server and start it again.', data },
+      );
+    }
+    return new RuntimeError(
+      'TIMEOUT',
+      `The server "${server}" did not answer ${method} ${within}.${isCall ? ' The call may have been executed.' : ''}`,
+      {
+        hint: isCall ? 'Check what the call did before repeating it, or allow it more time.' : undefined,
+        data,
+      },
+    );
+  }
+}
+
+/** The error of a caller that left: its own reason where that is one of ours (a deadline of the floor above). */
+export function cancelled(server: string, method: string, reason: unknown): RuntimeError {
+  if (reason instanceof RuntimeError) return reason;
+  return new RuntimeError('CANCELLED', `The request ${method} to the server "${server}" was withdrawn.`, {
+    data: { server, method },
+    cause: reason,
+  });
+}

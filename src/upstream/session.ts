@@ -1,0 +1,95 @@
+import type { Payload } from '../core/payload.js';
+import type { ServerIdentity } from '../core/server.js';
+import type {
+  CallToolResult,
+  RequestOptions,
+  SessionEnd,
+  UpstreamEvent,
+  UpstreamSession,
+} from '../core/upstream.js';
+import type { Emitter } from '../lib/emitter.js';
+import type { MessageChannel } from './channel.js';
+import { listTools, type ToolList } from './list-tools.js';
+import type { Peer } from './peer.js';
+
+/** Log messages of a server that reach the listeners per second; a flood ends here. */
+const MAX_LOGS_PER_SECOND = 50;
+
+/** An initialised session: the peer, the channel, and what the server said of itself. */
+export class Session implements UpstreamSession {
+  readonly identity: ServerIdentity;
+  readonly #peer: Peer;
+  readonly #channel: MessageChannel;
+  readonly #events: Emitter<UpstreamEvent>;
+
+  constructor(identity: ServerIdentity, peer: Peer, channel: MessageChannel, events: Emitter<UpstreamEvent>) {
+    this.identity = identity;
+    this.#peer = peer;
+    this.#channel = channel;
+    this.#events = events;
+  }
+
+  get pid(): number | undefined {
+    return this.#channel.pid;
+  }
+
+  get ended(): Promise<SessionEnd> {
+    return this.#channel.ended;
+  }
+
+  listTools(options: RequestOptions): Promise<ToolList> {
+    return listTools(this.#peer, options);
+  }
+
+  callTool(
+    name: string,
+    args: Readonly<Record<string, unknown>>,
+    options: RequestOptions,
+  ): Promise<Payload<CallToolResult>> {
+    return this.#peer.request('tools/call', { name, arguments: args }, options) as Promise<
+      Payload<CallToolResult>
+    >;
+  }
+
+  request(
+    method: string,
+    params: Readonly<Record<string, unknown>> | undefined,
+    options: RequestOptions,
+  ): Promise<Payload> {
+    return this.#peer.request(method, params, options);
+  }
+
+  subscribe(listener: (event: UpstreamEvent) => void): () => void {
+    return this.#events.subscribe(listener);
+  }
+
+  close(): Promise<SessionEnd> {
+    return this.#channel.close();
+  }
+}
+
+/** Turns notifications of the server into events. */
+export function notificationEvents(
+  events: Emitter<UpstreamEvent>,
+): (method: string, params: unknown) => void {
+  let second = 0;
+  let logs = 0;
+  return (method, params) => {
+    if (method === 'notifications/tools/list_changed') events.emit({ type: 'tools-changed' });
+    if (method !== 'notifications/message' || typeof params !== 'object' || params === null) return;
+    const now = Math.floor(performance.now() / 1_000);
+    if (now !== second) {
+      second = now;
+      logs = 0;
+    }
+    logs += 1;
+    if (logs > MAX_LOGS_PER_SECOND) return;
+    const { level, logger, data } = params as { level?: unknown; logger?: unknown; data?: unknown };
+    events.emit({
+      type: 'log',
+      level: typeof level === 'string' ? level : 'info',
+      ...(typeof logger === 'string' ? { logger } : {}),
+      data,
+    });
+  };
+}

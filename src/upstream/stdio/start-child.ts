@@ -1,0 +1,68 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { platform } from 'node:process';
+import { RuntimeError } from '../../core/errors.js';
+import type { StdioDefinition } from '../../core/server.js';
+import { childEnv } from './child-env.js';
+import { type Marker, ProcessFamily } from './process-family.js';
+import { explainSpawnError } from './start-failure.js';
+
+export interface StartChildOptions {
+  readonly marker: Marker;
+  readonly baseEnv: Readonly<Record<string, string>>;
+  /** Used where the definition names none. */
+  readonly cwd?: string | undefined;
+}
+
+export interface StartedChild {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly pid: number;
+  readonly family: ProcessFamily;
+}
+
+/**
+ * Starts the program of a definition: no shell, three pipes, no other descriptor, an environment of its own, and
+ * (not on Windows) a process group of its own, so that Ctrl-C at our terminal is not its business.
+ * @throws RuntimeError SERVER_START_FAILED with the reason in plain words.
+ */
+export async function startChild(
+  definition: StdioDefinition,
+  options: StartChildOptions,
+): Promise<StartedChild> {
+  const cwd = definition.cwd ?? options.cwd;
+  const env = childEnv(options.baseEnv, definition.env, options.marker);
+  const refuse = (error: unknown) => {
+    const { why, hint, errno, retryable } = explainSpawnError(error, definition, cwd, env['PATH'] ?? '');
+    return new RuntimeError(
+      'SERVER_START_FAILED',
+      `The server "${definition.name}" could not be started: ${why}.`,
+      {
+        hint,
+        retryable,
+        data: { server: definition.name, phase: 'spawn', errno },
+        cause: error,
+      },
+    );
+  };
+  let child: ChildProcessWithoutNullStreams;
+  try {
+    child = spawn(definition.command, definition.args, {
+      ...(cwd === undefined ? {} : { cwd }),
+      env,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      shell: false,
+      detached: platform !== 'win32',
+      windowsHide: true,
+    });
+  } catch (error) {
+    throw refuse(error);
+  }
+  const { pid } = child;
+  if (pid === undefined) {
+    const error = await new Promise<Error>((resolve) => child.once('error', resolve));
+    // Pipes of a child that never was.
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
+    throw refuse(error);
+  }
+  child.on('error', () => {});
+  return { child, pid, family: new ProcessFamily(pid, options.marker) };
+}

@@ -1,0 +1,212 @@
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { constants } from 'node:os';
+import type { SessionEnd } from '../../core/upstream.js';
+import { sleep } from '../../lib/abort.js';
+import { ByteRing } from '../../lib/byte-ring.js';
+import type { Logger } from '../../lib/log.js';
+import type { ChannelSink, Delivery, MessageChannel, Outgoing } from '../channel.js';
+import { died } from '../errors.js';
+import { LineSplitter } from '../line-splitter.js';
+import { hideValues } from './child-env.js';
+import { Outbox } from './outbox.js';
+import type { StartedChild } from './start-child.js';
+
+const STDERR_BYTES = 64 * 1_024;
+/** A pipe that closes usually means that the process is ending: its exit code says more than the closed pipe. */
+const EXIT_AFTER_EOF_MS = 250;
+/** After the exit the pipes still hold the last words; grandchildren may hold them open for ever. */
+const DRAIN_QUIET_MS = 50;
+const DRAIN_TOTAL_MS = 1_000;
+/** Ask by end of input, insist by SIGTERM, then SIGKILL; all of it takes at most six seconds. */
+const EOF_MS = 2_000;
+const TERM_MS = 3_000;
+const KILL_MS = 1_000;
+const HASTY_TERM_MS = 500;
+
+export interface StdioChannelOptions {
+  readonly server: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly maxMessageBytes: number;
+  readonly logger: Logger;
+}
+
+/** Messages as lines through the pipes of a child process, and the end of that process with all it started. */
+export class StdioChannel implements MessageChannel {
+  readonly pid: number;
+  readonly ended: Promise<SessionEnd>;
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #family: StartedChild['family'];
+  readonly #options: StdioChannelOptions;
+  readonly #sink: ChannelSink;
+  readonly #stderr = new ByteRing(STDERR_BYTES);
+  readonly #lines: LineSplitter;
+  readonly #outbox: Outbox;
+  readonly #exited: Promise<void>;
+  #exit: { code: number | null; signal: NodeJS.Signals | null } | undefined;
+  #lastData = 0;
+  #down: SessionEnd | undefined;
+  #resolveEnded: (end: SessionEnd) => void = () => {};
+
+  constructor({ child, pid, family }: StartedChild, options: StdioChannelOptions, sink: ChannelSink) {
+    this.pid = pid;
+    this.#child = child;
+    this.#family = family;
+    this.#options = options;
+    this.#sink = sink;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.#lines = new LineSplitter(options.maxMessageBytes, {
+      line: withoutBom((line) => sink.message(line)),
+      tooLong: (line) => sink.tooLong(line),
+    });
+    this.#outbox = new Outbox(child.stdin, { server: options.server, maxWaiting: options.maxMessageBytes });
+    this.#exited = new Promise((resolve) =>
+      child.once('exit', (code, signal) => this.#onExit({ code, signal }, resolve)),
+    );
+    child.stdout.on('data', (chunk: Buffer) => this.#onData(chunk));
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.#lastData = performance.now();
+      this.#stderr.write(chunk);
+    });
+    for (const stream of [child.stdout, child.stderr]) stream.on('error', () => {});
+    child.stdout.once('close', () => this.#onPipeClosed('output'));
+    // EPIPE and ECONNRESET end here; the closed pipe is what matters.
+    child.stdin.on('error', () => this.#onPipeClosed('input'));
+  }
+
+  send(message: Outgoing): Promise<void> {
+    return this.#outbox.send(message);
+  }
+
+  release(id: number): Delivery {
+    return this.#outbox.release(id);
+  }
+
+  useVersion(): void {}
+
+  close(haste = false): Promise<SessionEnd> {
+    if (!this.#down) this.#goDown('closed', 'the session was closed', haste);
+    return this.ended;
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#lastData = performance.now();
+    // Once down, the pipe is only emptied, so that the server does not block on it while it ends.
+    if (!this.#down) this.#lines.push(chunk);
+  }
+
+  async #onExit(
+    exit: { code: number | null; signal: NodeJS.Signals | null },
+    resolve: () => void,
+  ): Promise<void> {
+    this.#exit = exit;
+    resolve();
+    await this.#drain();
+    if (!this.#down) this.#goDown('exited', describeExit(exit));
+  }
+
+  /** Waits for what the pipes still hold: until both are closed, or nothing comes any more. */
+  async #drain(): Promise<void> {
+    const { stdout, stderr } = this.#child;
+    const until = performance.now() + DRAIN_TOTAL_MS;
+    this.#lastData = performance.now();
+    while (!(stdout.closed && stderr.closed) && performance.now() < until) {
+      if (performance.now() - this.#lastData > DRAIN_QUIET_MS) return;
+      // The immediate lets the loop read the pipes even when the timer came late.
+      await sleep(5);
+      await new Promise((next) => setImmediate(next));
+    }
+  }
+
+  async #onPipeClosed(which: 'input' | 'output'): Promise<void> {
+    if (this.#down || this.#exit) return;
+    await Promise.race([this.#exited, sleep(EXIT_AFTER_EOF_MS)]);
+    if (!this.#down && !this.#exit) this.#goDown('lost', `closed its ${which} but went on running`);
+  }
+
+  #goDown(reason: SessionEnd['reason'], message: string, haste = false): void {
+    const unfinished = reason === 'closed' ? 0 : this.#lines.unfinished;
+    const tail = unfinished > 0 ? `${message}, with an unfinished message of ${unfinished} bytes` : message;
+    const end = this.#facts(reason, tail);
+    this.#down = end;
+    this.#outbox.close(died(this.#options.server, 'a message', end));
+    void this.#finish(end, haste);
+    this.#sink.down(end);
+  }
+
+  #facts(reason: SessionEnd['reason'], message: string): SessionEnd {
+    const stderr = hideValues(this.#stderr.bytes().toString('utf8'), this.#options.env);
+    const { code, signal } = this.#exit ?? {};
+    return {
+      reason,
+      message,
+      ...(typeof code === 'number' ? { exitCode: code } : {}),
+      ...(signal ? { exitSignal: signal } : {}),
+      ...(stderr === '' ? {} : { stderr }),
+    };
+  }
+
+  /** Ends the process and its family, then says so. */
+  async #finish({ reason, message }: SessionEnd, haste: boolean): Promise<void> {
+    const { server, logger } = this.#options;
+    const until = performance.now() + EOF_MS + TERM_MS + KILL_MS;
+    let left: number[] = [];
+    try {
+      const killed = await this.#endChild(haste || reason === 'lost');
+      const remaining = until - performance.now();
+      const grace = killed ? 0 : Math.min(haste ? HASTY_TERM_MS : TERM_MS, remaining - KILL_MS);
+      left = await this.#family.end(Math.max(0, grace), KILL_MS);
+    } catch (error) {
+      logger.error({ server, err: error }, 'ending the processes failed');
+    }
+    if (left.length > 0) logger.error({ server, pids: left }, 'processes survive SIGKILL');
+    const { stdin, stdout, stderr } = this.#child;
+    for (const stream of [stdin, stdout, stderr]) stream.destroy();
+    this.#resolveEnded(this.#facts(reason, message));
+  }
+
+  /** @returns whether it took SIGKILL. */
+  async #endChild(impatient: boolean): Promise<boolean> {
+    if (this.#exit) return false;
+    this.#child.stdin.end();
+    // Who belongs to the family is clearest while the tree stands.
+    const known = this.#family.members().catch(() => []);
+    if (!impatient && (await this.#exitsWithin(EOF_MS))) return false;
+    await known;
+    this.#signal('SIGTERM');
+    if (await this.#exitsWithin(impatient ? HASTY_TERM_MS : TERM_MS)) return false;
+    this.#signal('SIGKILL');
+    await this.#exitsWithin(KILL_MS);
+    return true;
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    // Not reaped yet, so the number still is the child's.
+    if (this.#exit) return;
+    this.#family.signalGroup(signal);
+    this.#child.kill(signal);
+  }
+
+  async #exitsWithin(ms: number): Promise<boolean> {
+    const wait = new AbortController();
+    await Promise.race([this.#exited, sleep(ms, { signal: wait.signal }).catch(() => {})]);
+    wait.abort();
+    return this.#exit !== undefined;
+  }
+}
+
+function describeExit({ code, signal }: { code: number | null; signal: NodeJS.Signals | null }): string {
+  if (!signal) return `exited with code ${code}`;
+  return `was ended by signal ${signal} (${constants.signals[signal]})`;
+}
+
+/** A byte order mark can only stand before the first line. */
+function withoutBom(deliver: (line: Buffer) => void): (line: Buffer) => void {
+  let first = true;
+  return (line) => {
+    const marked = first && line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf;
+    first = false;
+    deliver(marked ? line.subarray(3) : line);
+  };
+}
