@@ -17,6 +17,8 @@ interface DefinitionBase {
   readonly disabled: boolean;
   /** Learn the tools again even though the definition is unchanged. */
   readonly overwrite: boolean;
+  /** Names of environment variables or secrets that it takes from outside. */
+  readonly needs?: readonly string[] | undefined;
   /** Where the definition came from: the user's servers file, or an index. */
   readonly source: 'file' | 'index' | 'added';
 }

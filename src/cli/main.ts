@@ -1,0 +1,158 @@
+import { Command, CommanderError, Option } from 'commander';
+import type { GlobalFlags } from './environment.js';
+import { createOutput } from './output.js';
+import { packageVersion } from './version.js';
+
+/** Runs one command line. @returns the exit code: 0, that of the error table, or 2 for a bad command line. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = build((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    return createOutput({ json: argv.includes('--json') }).failure(error);
+  }
+  return exitCode;
+}
+
+function build(finish: (code: number) => void): Command {
+  const program = new Command('mcp-runtime')
+    .description('One MCP server that finds, starts, runs and stops any number of other MCP servers.')
+    .version(packageVersion())
+    .configureOutput({ writeErr: (text) => process.stderr.write(text) })
+    .exitOverride();
+
+  /** Every command takes the flags that stand for settings, and sets the exit code with what it returns. */
+  const command = (usage: string, description: string) =>
+    withGlobalFlags(program.command(usage).description(description).exitOverride());
+  // Commands are loaded when they run: a start of `serve` must not pay for the others.
+  const run =
+    <A extends unknown[]>(action: (...given: A) => Promise<number>) =>
+    async (...given: A) =>
+      finish(await action(...given));
+
+  command('serve', 'serve MCP to a client (stdio unless told otherwise)')
+    .addOption(
+      new Option('--transport <name>', 'how clients reach it')
+        .choices(['stdio', 'streamable-http', 'http', 'sse'])
+        .default('stdio'),
+    )
+    .option('--host <host>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', 'port to listen on', '8001')
+    .option('--allowed-host <names...>', 'further Host names to accept over HTTP')
+    .option('--allowed-origin <origins...>', 'web origins that may call over HTTP')
+    .addOption(
+      new Option('--expose <what>', 'twelve tools, or one that routes to them')
+        .choices(['tools', 'router'])
+        .default('tools'),
+    )
+    .action(run(async (flags) => (await import('./serve.js')).serve(flags)));
+
+  command('index', 'learn the tools of all servers now')
+    .argument('[servers...]', 'only these')
+    .option('--again', 'also those that are known already', false)
+    .action(run(async (servers: string[], flags) => (await import('./learn.js')).learn(servers, flags)));
+
+  command('search', 'find a tool in plain words')
+    .argument('<query...>')
+    .option('--limit <count>', 'most hits', Number)
+    .option('--min-score <score>', 'least score, 0 to 1', Number)
+    .option('--servers', 'search servers instead of tools', false)
+    .action(
+      run(
+        async (
+          words: string[],
+          flags: GlobalFlags & { limit?: number; minScore?: number; servers: boolean },
+        ) => {
+          const { runOperation } = await import('./run-operation.js');
+          return runOperation(flags, flags.servers ? 'search_servers' : 'search_tools', {
+            query: words.join(' '),
+            limit: flags.limit,
+            min_score: flags.minScore,
+          });
+        },
+      ),
+    );
+
+  command('tools', 'list servers, the tools of one, or one tool in detail')
+    .argument('[server]')
+    .argument('[tool]')
+    .option('--limit <count>', 'how many', Number)
+    .option('--offset <count>', 'from where', Number)
+    .action(
+      run(
+        async (
+          server: string | undefined,
+          tool: string | undefined,
+          flags: GlobalFlags & { limit?: number; offset?: number },
+        ) => {
+          const { runOperation } = await import('./run-operation.js');
+          const page = { limit: flags.limit, offset: flags.offset };
+          if (server === undefined) return runOperation(flags, 'list_servers', page);
+          if (tool === undefined)
+            return runOperation(flags, 'get_server_tools', { server_name: server, ...page });
+          return runOperation(flags, 'get_tool_details', { server_name: server, tool_name: tool });
+        },
+      ),
+    );
+
+  command('call', 'run one tool and print its result')
+    .argument('<server>')
+    .argument('<tool>')
+    .argument('[arguments...]', 'name=value; a value may be JSON')
+    .option('--arguments <json>', 'all arguments as a JSON object')
+    .option('--timeout <seconds>', 'time for the call', Number)
+    .action(
+      run(
+        async (
+          server: string,
+          tool: string,
+          words: string[],
+          flags: GlobalFlags & { arguments?: string; timeout?: number },
+        ) => {
+          const [{ runOperation }, { toolArguments }] = await Promise.all([
+            import('./run-operation.js'),
+            import('./call.js'),
+          ]);
+          return runOperation(flags, 'execute_tool', {
+            server_name: server,
+            tool_name: tool,
+            arguments: toolArguments(words, flags.arguments),
+            timeout: flags.timeout,
+          });
+        },
+      ),
+    );
+
+  command('ps', 'show the engine, its clients, running servers and tasks').action(
+    run(async (flags: GlobalFlags) =>
+      (await import('./run-operation.js')).runOperation(flags, 'get_status', {}),
+    ),
+  );
+
+  command('doctor', 'check this machine and the configuration, and explain').action(
+    run(async (flags: GlobalFlags) => (await import('./doctor.js')).doctor(flags)),
+  );
+
+  return program;
+}
+
+function withGlobalFlags(command: Command): Command {
+  return command
+    .option('--json', 'answer as JSON')
+    .option('--home <directory>', 'where everything is kept (MCP_RUNTIME_HOME)')
+    .option('--config <file>', 'the servers file (MCP_RUNTIME_CONFIG)')
+    .option('--env-file <file>', 'settings as NAME=value lines')
+    .addOption(
+      new Option('--log-level <level>', 'what is told on stderr').choices([
+        'debug',
+        'info',
+        'warn',
+        'error',
+        'silent',
+      ]),
+    );
+}

@@ -1,0 +1,102 @@
+import { timingSafeEqual } from 'node:crypto';
+import { RuntimeError } from '../core/errors.js';
+import { sha256 } from '../lib/hash.js';
+import { createLogger } from '../lib/log.js';
+import { composeEngine, type RuntimeHandle } from './compose.js';
+import { type GlobalFlags, loadSettings } from './environment.js';
+import { createOutput } from './output.js';
+import { untilStopped } from './signals.js';
+import { packageVersion } from './version.js';
+
+export interface ServeFlags extends GlobalFlags {
+  readonly transport: 'stdio' | 'streamable-http' | 'http' | 'sse';
+  readonly host: string;
+  readonly port: string;
+  readonly allowedHost?: string[];
+  readonly allowedOrigin?: string[];
+  readonly expose: 'tools' | 'router';
+}
+
+/** What a face gives to whoever runs it. */
+interface RunningFace {
+  /** Resolves when the client is gone, for a face that serves only one. */
+  readonly gone: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Serves until the client leaves or a signal comes; then everything it started ends too. @returns the exit code. */
+export async function serve(flags: ServeFlags): Promise<number> {
+  const output = createOutput({ json: flags.json === true });
+  const stop = untilStopped();
+  let runtime: RuntimeHandle | undefined;
+  let face: RunningFace | undefined;
+  try {
+    const { settings, environment } = loadSettings(flags);
+    const logger = createLogger(settings.logLevel);
+    const composed = await composeEngine({ settings, environment, logger });
+    runtime = composed;
+    face =
+      flags.transport === 'stdio'
+        ? await serveOverStdio(runtime, flags)
+        : await serveOverHttp(runtime, flags, settings.httpToken);
+    composed.engine.learnInBackground();
+    await Promise.race([stop.signalled, face.gone]);
+    return 0;
+  } catch (error) {
+    return await output.failure(error);
+  } finally {
+    stop.release();
+    // The face first, so that nothing new comes in while the engine ends.
+    await Promise.all([face?.close(), runtime?.close()]);
+  }
+}
+
+async function serveOverStdio(runtime: RuntimeHandle, flags: ServeFlags): Promise<RunningFace> {
+  const [{ createMcpFace }, { serveStdio }] = await Promise.all([
+    import('../mcp/face.js'),
+    import('../mcp/serve-stdio.js'),
+  ]);
+  const face = createMcpFace(runtime.port, {
+    expose: flags.expose,
+    version: packageVersion(),
+    logger: runtime.logger,
+  });
+  const service = serveStdio(face, { stdin: process.stdin, stdout: process.stdout });
+  return { gone: service.closed, close: () => service.close() };
+}
+
+async function serveOverHttp(
+  runtime: RuntimeHandle,
+  flags: ServeFlags,
+  token: string | undefined,
+): Promise<RunningFace> {
+  const { createHttpFace } = await import('../http/http-face.js');
+  const face = createHttpFace(runtime.port, {
+    expose: flags.expose,
+    version: packageVersion(),
+    logger: runtime.logger,
+    ...(token === undefined ? {} : { verifyToken: oneToken(token) }),
+    allowedHosts: flags.allowedHost ?? [],
+    allowedOrigins: flags.allowedOrigin ?? [],
+  });
+  const listening = await face.listen({ host: flags.host, port: portOf(flags.port) });
+  process.stderr.write(
+    `mcp-runtime listens on ${listening.url}/mcp (streamable HTTP) and ${listening.url}/sse\n`,
+  );
+  return { gone: new Promise(() => {}), close: () => listening.close() };
+}
+
+/** Accepts the one token that is set. Hashes are compared, so that neither content nor length can be timed. */
+function oneToken(expected: string): (token: string) => Promise<{ principal: string } | undefined> {
+  const digest = Buffer.from(sha256(expected), 'hex');
+  return async (token) =>
+    timingSafeEqual(Buffer.from(sha256(token), 'hex'), digest) ? { principal: 'token' } : undefined;
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new RuntimeError('CONFIG_INVALID', `--port ${text} is no port.`, {
+    hint: 'Give a number from 0 to 65535.',
+  });
+}

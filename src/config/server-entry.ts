@@ -1,0 +1,149 @@
+import { isAbsolute, resolve } from 'node:path';
+import { z } from 'zod';
+import type { ServerDefinition } from '../core/server.js';
+import { nearest } from '../lib/nearest.js';
+import { type Expansion, expand } from './expand.js';
+import type { Environment } from './settings.js';
+
+const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+const seconds = z.number().positive().max(86_400);
+
+/** One entry of `mcpServers`: what clients already write, and our additions. Times in seconds. */
+const rawServer = z.object({
+  command: z.string().min(1).optional(),
+  args: z.array(scalar).optional(),
+  env: z.record(z.string(), scalar).optional(),
+  cwd: z.string().min(1).optional(),
+  type: z.enum(['stdio', 'http', 'streamable-http', 'streamableHttp', 'sse']).optional(),
+  transport: z.enum(['stdio', 'http', 'streamable-http', 'streamableHttp', 'sse']).optional(),
+  url: z.url({ protocol: /^https?$/ }).optional(),
+  headers: z.record(z.string(), scalar).optional(),
+  timeout: seconds.optional(),
+  idleTimeout: z.number().min(0).max(31_536_000).optional(),
+  maxConcurrency: z.int().min(1).max(10_000).optional(),
+  sharing: z.enum(['shared', 'per-client']).optional(),
+  restart: z.enum(['never', 'on-failure', 'always']).optional(),
+  hints: z.union([z.array(z.string()), z.string().transform((one) => [one])]).optional(),
+  blocked_tools: z.array(z.string()).optional(),
+  ignore: z.boolean().optional(),
+  overwrite: z.boolean().optional(),
+  disabled: z.boolean().optional(),
+});
+
+export type RawServer = z.input<typeof rawServer>;
+
+/** Keys that other clients keep in the same file; they mean nothing here and are no mistake. */
+const foreignKeys = new Set([
+  'alwaysAllow',
+  'autoApprove',
+  'disabledTools',
+  'description',
+  'name',
+  'icon',
+  'trust',
+  'includeTools',
+  'excludeTools',
+  'envFile',
+  'dev',
+  'gallery',
+  'version',
+  'tools',
+  'enabled',
+  'oauth',
+]);
+
+type Resolved =
+  | { readonly definition: ServerDefinition; readonly warnings: readonly string[] }
+  | { readonly definition: undefined; readonly error: string; readonly warnings: readonly string[] };
+
+const DEFAULT_START_S = 30;
+const DEFAULT_IDLE_S = 600;
+const DEFAULT_CONCURRENCY = 64;
+
+/** Raw entry -> resolved definition, or what is wrong with it in one sentence. */
+export function resolveServer(
+  name: string,
+  entry: unknown,
+  options: { environment: Environment; baseDirectory: string; source?: ServerDefinition['source'] },
+): Resolved {
+  const warnings: string[] = [];
+  const refuse = (why: string): Resolved => ({
+    definition: undefined,
+    error: `Server "${name}": ${why}`,
+    warnings,
+  });
+  if (name === '' || name.length > 256) return refuse('the name must have 1 to 256 characters.');
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry))
+    return refuse('its entry must be an object.');
+  for (const key of Object.keys(entry)) {
+    if (key in rawServer.shape || foreignKeys.has(key)) continue;
+    const [like] = nearest(key, Object.keys(rawServer.shape), 1);
+    warnings.push(
+      `Server "${name}": the key "${key}" is not known${like ? ` (did you mean "${like}"?)` : ''}; it is not used.`,
+    );
+  }
+  const parsed = rawServer.safeParse(entry);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'entry'}: ${issue.message}`);
+    return refuse(`${issues.join('; ')}.`);
+  }
+  const raw = parsed.data;
+  const unknown =
+    warnings.length > 0
+      ? ` ${warnings.map((warning) => warning.replace(/^Server "[^"]*": t/, 'T')).join(' ')}`
+      : '';
+  if (raw.command !== undefined && raw.url !== undefined)
+    return refuse('it has both "command" and "url"; keep one.');
+  if (raw.command === undefined && raw.url === undefined)
+    return refuse(`it has neither "command" (to start it) nor "url" (to reach it).${unknown}`);
+
+  const expansion: Expansion = { needs: new Set(), missing: new Set() };
+  const fill = (value: string) => expand(value, options.environment, expansion);
+  const fillAll = (values: Record<string, string> = {}) =>
+    Object.fromEntries(Object.entries(values).map(([key, value]) => [key, fill(value)]));
+  const base = {
+    name,
+    startTimeoutMs: (raw.timeout ?? DEFAULT_START_S) * 1000,
+    idleTimeoutMs: (raw.idleTimeout ?? DEFAULT_IDLE_S) * 1000,
+    maxConcurrency: raw.maxConcurrency ?? DEFAULT_CONCURRENCY,
+    sharing: raw.sharing ?? 'shared',
+    restart: raw.restart ?? 'on-failure',
+    hints: raw.hints ?? [],
+    blockedTools: raw.blocked_tools ?? [],
+    disabled: raw.disabled ?? false,
+    overwrite: raw.overwrite ?? false,
+    source: options.source ?? 'file',
+  } as const;
+  const kind = raw.type ?? raw.transport;
+  let definition: ServerDefinition;
+  if (raw.command !== undefined) {
+    if (kind !== undefined && kind !== 'stdio')
+      return refuse(`it has a "command", but its type is "${kind}".`);
+    const cwd = raw.cwd === undefined ? undefined : fill(raw.cwd);
+    definition = {
+      ...base,
+      transport: 'stdio',
+      command: fill(raw.command),
+      args: (raw.args ?? []).map(fill),
+      env: fillAll(raw.env),
+      cwd: cwd === undefined || isAbsolute(cwd) ? cwd : resolve(options.baseDirectory, cwd),
+      needs: [...expansion.needs],
+    };
+  } else {
+    if (kind === 'stdio') return refuse('it has a "url", but its type is "stdio".');
+    const transport = kind === 'sse' ? 'sse' : 'streamable-http';
+    definition = {
+      ...base,
+      transport,
+      url: fill(raw.url ?? ''),
+      headers: fillAll(raw.headers),
+      needs: [...expansion.needs],
+    };
+  }
+  if (expansion.missing.size > 0) {
+    return refuse(
+      `the environment variable ${[...expansion.missing].join(', ')} is not set, and it is needed.`,
+    );
+  }
+  return { definition: Object.freeze(definition), warnings };
+}

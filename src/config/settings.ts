@@ -1,0 +1,155 @@
+import { isAbsolute, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { RuntimeError } from '../core/errors.js';
+import type { LogLevel } from '../lib/log.js';
+
+/** Environment variables as they come from outside. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const text = z.string().trim().min(1).optional();
+const flag = (byDefault: boolean) =>
+  z
+    .string()
+    .trim()
+    .toLowerCase()
+    .pipe(z.enum(['true', 'false', '1', '0', 'yes', 'no', 'on', 'off']))
+    .transform((word) => ['true', '1', 'yes', 'on'].includes(word))
+    .default(byDefault);
+const whole = (byDefault: number, min: number, max: number) =>
+  z.coerce.number().int().min(min).max(max).default(byDefault);
+
+/** The settings that users know, with their defaults; times in seconds. */
+const rawSettings = z.object({
+  DISCOVERY_URL: z.url({ protocol: /^https?$/ }).optional(),
+  DISCOVERY_API_KEY: text,
+  DISCOVERY_ENCRYPTION_KEY: text,
+  TOOL_OFFLOADED_DATA_PATH: text,
+  MAX_RESULT_TOKENS: whole(4096, 64, 1_000_000),
+  DESCRIBE_IMAGES: flag(true),
+  BACKGROUND_QUEUE_SIZE: whole(100, 1, 100_000),
+  BACKGROUND_QUEUE_MAX_SUBSCRIBERS: whole(4, 1, 256),
+  OPENAI_API_KEY: text,
+  OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
+  VISION_MODEL_NAME: z.string().trim().min(1).default('gpt-4.1-mini'),
+  EMBEDDING_MODEL_NAME: text,
+  DIMENSIONS: z.coerce.number().int().min(1).max(16_384).optional(),
+  MCP_RUNTIME_HOME: text,
+  MCP_RUNTIME_CONFIG: text,
+  MCP_RUNTIME_TOKEN: text,
+  AUTO_START: flag(true),
+  MAX_RUNNING_SERVERS: whole(50, 1, 10_000),
+  LEARN_CONCURRENCY: whole(4, 1, 64),
+  ENGINE_LINK: z.enum(['zeromq', 'socket']).default('zeromq'),
+  ENGINE_IDLE_TIMEOUT: whole(1800, 0, 31_536_000),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('warn'),
+});
+
+/** Resolved, frozen. Paths are absolute, times in milliseconds. */
+export interface Settings {
+  readonly home: string;
+  readonly configPath: string;
+  /** Whether the user named the servers file: then it must exist. */
+  readonly configNamed: boolean;
+  readonly contentPath: string;
+  readonly maxResultTokens: number;
+  readonly describeImages: boolean;
+  readonly queueSize: number;
+  readonly queueWorkers: number;
+  readonly autoStart: boolean;
+  readonly maxRunningServers: number;
+  readonly learnConcurrency: number;
+  readonly engineLink: 'zeromq' | 'socket';
+  readonly engineIdleTimeoutMs: number;
+  readonly logLevel: LogLevel;
+  readonly discovery:
+    | {
+        readonly url: string;
+        readonly apiKey?: string | undefined;
+        readonly encryptionKey?: string | undefined;
+      }
+    | undefined;
+  readonly openai: {
+    readonly baseUrl: string | undefined;
+    readonly apiKey: string | undefined;
+    readonly visionModel: string;
+    readonly embeddingModel: string | undefined;
+    readonly dimensions: number | undefined;
+  };
+  /** The bearer token that HTTP clients must show. */
+  readonly httpToken: string | undefined;
+}
+
+export interface Platform {
+  readonly name: string;
+  readonly homeDirectory: string;
+  readonly workingDirectory: string;
+}
+
+/**
+ * Makes the settings from the environment. An empty variable counts as not set: launchers often pass those.
+ * @throws RuntimeError CONFIG_INVALID naming each bad variable and what it may be; values of secrets are not repeated.
+ */
+export function resolveSettings(environment: Environment, platform: Platform): Settings {
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  );
+  const parsed = rawSettings.safeParse(given);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw new RuntimeError('CONFIG_INVALID', `A setting is not valid. ${problems.join('; ')}.`, {
+      hint: 'Correct the variable in the environment or in the .env file; .env.example lists all of them.',
+      data: { problems },
+    });
+  }
+  const raw = parsed.data;
+  const absolute = (path: string) => (isAbsolute(path) ? path : resolve(platform.workingDirectory, path));
+  const home = absolute(raw.MCP_RUNTIME_HOME ?? defaultHome(environment, platform));
+  return Object.freeze<Settings>({
+    home,
+    configPath:
+      raw.MCP_RUNTIME_CONFIG === undefined ? join(home, 'servers.json') : absolute(raw.MCP_RUNTIME_CONFIG),
+    configNamed: raw.MCP_RUNTIME_CONFIG !== undefined,
+    contentPath:
+      raw.TOOL_OFFLOADED_DATA_PATH === undefined
+        ? join(home, 'content')
+        : absolute(raw.TOOL_OFFLOADED_DATA_PATH),
+    maxResultTokens: raw.MAX_RESULT_TOKENS,
+    describeImages: raw.DESCRIBE_IMAGES,
+    queueSize: raw.BACKGROUND_QUEUE_SIZE,
+    queueWorkers: raw.BACKGROUND_QUEUE_MAX_SUBSCRIBERS,
+    autoStart: raw.AUTO_START,
+    maxRunningServers: raw.MAX_RUNNING_SERVERS,
+    learnConcurrency: raw.LEARN_CONCURRENCY,
+    engineLink: raw.ENGINE_LINK,
+    engineIdleTimeoutMs: raw.ENGINE_IDLE_TIMEOUT * 1000,
+    logLevel: raw.LOG_LEVEL,
+    discovery:
+      raw.DISCOVERY_URL === undefined
+        ? undefined
+        : {
+            url: raw.DISCOVERY_URL,
+            apiKey: raw.DISCOVERY_API_KEY,
+            encryptionKey: raw.DISCOVERY_ENCRYPTION_KEY,
+          },
+    openai: {
+      baseUrl: raw.OPENAI_BASE_URL,
+      apiKey: raw.OPENAI_API_KEY,
+      visionModel: raw.VISION_MODEL_NAME,
+      embeddingModel: raw.EMBEDDING_MODEL_NAME,
+      dimensions: raw.DIMENSIONS,
+    },
+    httpToken: raw.MCP_RUNTIME_TOKEN,
+  });
+}
+
+/** The names of all settings, for docs and `doctor`. */
+export const settingNames: readonly string[] = Object.keys(rawSettings.shape);
+
+/** The platform's place for a program's data. */
+function defaultHome(environment: Environment, platform: Platform): string {
+  const { homeDirectory } = platform;
+  if (platform.name === 'darwin') return join(homeDirectory, 'Library', 'Application Support', 'mcp-runtime');
+  if (platform.name === 'win32')
+    return join(environment['LOCALAPPDATA'] ?? join(homeDirectory, 'AppData', 'Local'), 'mcp-runtime');
+  return join(environment['XDG_DATA_HOME'] || join(homeDirectory, '.local', 'share'), 'mcp-runtime');
+}

@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import { Catalog } from '../catalog/catalog.js';
+import { learntMigrations } from '../catalog/learnt-store.js';
+import { SearchIndex } from '../catalog/search/index.js';
+import { ContentManager } from '../content/content-manager.js';
+import type { RuntimeEvent } from '../core/events.js';
+import type { Emitter } from '../lib/emitter.js';
+import { openDatabase, type Sqlite } from '../lib/sqlite.js';
+import { TaskQueue } from '../tasks/task-queue.js';
+import type { EngineOptions } from './engine-options.js';
+import { Executor } from './executor.js';
+import { Learner } from './learner.js';
+import { Supervisor } from './supervisor.js';
+
+/** What an engine is made of. */
+export interface Parts {
+  readonly catalogDb: Sqlite;
+  readonly catalog: Catalog;
+  readonly content: ContentManager;
+  readonly supervisor: Supervisor;
+  readonly learner: Learner;
+  readonly executor: Executor;
+  readonly tasks: TaskQueue;
+}
+
+/** Makes the parts in the order in which they need one another; the engine ends them in reverse. */
+export async function assemble(options: EngineOptions, events: Emitter<RuntimeEvent>): Promise<Parts> {
+  const { settings, logger, stateDirectory } = options;
+  const catalogDb = openDatabase(join(settings.home, 'catalog.db'), 'catalog', learntMigrations);
+  const catalog = new Catalog({ db: catalogDb, search: new SearchIndex() });
+  const content = await ContentManager.open({
+    directory: stateDirectory === settings.home ? settings.contentPath : join(stateDirectory, 'content'),
+    maxResultTokens: settings.maxResultTokens,
+    logger,
+  });
+  // The three know each other only through these calls, so that none has to be made before the others.
+  const supervisor: Supervisor = new Supervisor({
+    open: options.open,
+    maxRunning: settings.maxRunningServers,
+    logger,
+    onState: (server, state) => events.emit({ type: 'server-state', server, state }),
+    onReady: (server, session) => {
+      learner.follow(server, session);
+      learner.refresh(server, session).catch((error: unknown) => {
+        logger.warn(
+          { server, error: error instanceof Error ? error.message : String(error) },
+          'tools could not be listed',
+        );
+      });
+    },
+  });
+  const learner = new Learner({
+    catalog,
+    supervisor,
+    concurrency: settings.learnConcurrency,
+    logger,
+    onChange: (server) => events.emit({ type: 'catalog-changed', servers: [server] }),
+  });
+  const executor = new Executor({ catalog, supervisor, learner, content, autoStart: settings.autoStart });
+  const tasks = new TaskQueue({
+    path: join(stateDirectory, 'tasks.db'),
+    size: settings.queueSize,
+    workers: settings.queueWorkers,
+    logger,
+    run: (task, { signal, progress }) => executor.run(task, { signal, progress }),
+  });
+  tasks.subscribe((event) =>
+    events.emit({ type: 'task-changed', taskId: event.taskId, principal: event.principal }),
+  );
+  return { catalogDb, catalog, content, supervisor, learner, executor, tasks };
+}

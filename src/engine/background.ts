@@ -1,0 +1,90 @@
+import type { Caller } from '../core/caller.js';
+import { RuntimeError } from '../core/errors.js';
+import type { Task } from '../core/task.js';
+import type { OperationInput as In, OperationOutput as Out } from '../operations/table.js';
+import type { TaskQueue } from '../tasks/task-queue.js';
+import type { Executor } from './executor.js';
+
+/** The operations on background tasks, over the queue. */
+export class Background {
+  readonly #queue: TaskQueue;
+  readonly #executor: Executor;
+
+  constructor(queue: TaskQueue, executor: Executor) {
+    this.#queue = queue;
+    this.#executor = executor;
+  }
+
+  /** Accepted means kept on disk. */
+  async submit(input: In<'execute_tool'>, caller: Caller): Promise<Out<'execute_tool'>> {
+    const tool = this.#executor.check(input.server_name, input.tool_name);
+    const task = await this.#queue.submit({
+      principal: caller.principal,
+      clientId: caller.clientId,
+      server: input.server_name,
+      tool: input.tool_name,
+      arguments: input.arguments,
+      priority: input.priority,
+      timeoutMs: input.timeout * 1000,
+      // Only what the tool itself declares safe may be run again after a crash.
+      idempotent: tool?.annotations?.idempotentHint === true || tool?.annotations?.readOnlyHint === true,
+    });
+    return { status: 'queued', task_id: task.id, place: task.position ?? 0 };
+  }
+
+  async poll(
+    input: In<'poll_task_result'>,
+    caller: Caller,
+    signal: AbortSignal,
+  ): Promise<Out<'poll_task_result'>> {
+    try {
+      const task =
+        input.wait > 0
+          ? await this.#queue.wait(caller.principal, input.task_id, input.wait * 1000, signal)
+          : this.#queue.get(caller.principal, input.task_id);
+      return answer(task);
+    } catch (error) {
+      if (error instanceof RuntimeError && error.code === 'TASK_NOT_FOUND')
+        return { task_id: input.task_id, status: error.data?.['expired'] === true ? 'expired' : 'not_found' };
+      throw error;
+    }
+  }
+
+  async cancel(input: In<'cancel_task'>, caller: Caller): Promise<Out<'cancel_task'>> {
+    const before = this.#queue.get(caller.principal, input.task_id).status;
+    const task = await this.#queue.cancel(caller.principal, input.task_id);
+    const cancelled = task.status === 'cancelled' && (before === 'queued' || before === 'running');
+    return { task_id: task.id, status: task.status, cancelled };
+  }
+
+  list(input: In<'list_tasks'>, caller: Caller): Out<'list_tasks'> {
+    const { tasks, total } = this.#queue.list(caller.principal, {
+      limit: input.limit,
+      offset: input.offset,
+      ...(input.all ? {} : { clientId: caller.clientId }),
+    });
+    const end = input.offset + tasks.length;
+    return {
+      tasks: tasks.map((task) => ({
+        task_id: task.id,
+        server: task.server,
+        tool: task.tool,
+        status: task.status,
+        created: new Date(task.createdAt).toISOString(),
+      })),
+      total,
+      ...(end < total ? { next_offset: end } : {}),
+    };
+  }
+}
+
+function answer(task: Task): Out<'poll_task_result'> {
+  return {
+    task_id: task.id,
+    status: task.status,
+    ...(task.position === undefined ? {} : { place: task.position }),
+    ...(task.progress === undefined ? {} : { progress: task.progress }),
+    ...(task.result === undefined ? {} : { result: task.result }),
+    ...(task.error === undefined ? {} : { error: task.error }),
+  };
+}

@@ -1,0 +1,24 @@
+import type { ServersFile } from '../config/servers-file.js';
+import type { Settings } from '../config/settings.js';
+import type { ServerDefinition } from '../core/server.js';
+import type { UpstreamSession } from '../core/upstream.js';
+import type { Logger } from '../lib/log.js';
+import type { Tenant } from './supervisor.js';
+
+export interface EngineOptions {
+  readonly settings: Settings;
+  /** Where tasks and content are kept: the home, unless another engine owns that. */
+  readonly stateDirectory: string;
+  readonly servers: ServersFile;
+  /** Opens a session with an upstream. */
+  open(definition: ServerDefinition, tenant: Tenant, signal: AbortSignal): Promise<UpstreamSession>;
+  /** Resident memory in bytes of a process and all it started; undefined where that cannot be told. */
+  familyMemory(pid: number): Promise<number | undefined>;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly pid: number;
+  /** How it is reached, for people. */
+  readonly mode: string;
+  /** Own memory in bytes. */
+  memory(): number;
+}

@@ -1,0 +1,332 @@
+import type { ServersFile } from '../config/servers-file.js';
+import type { Caller, OperationContext } from '../core/caller.js';
+import { RuntimeError } from '../core/errors.js';
+import type { RuntimeEvent } from '../core/events.js';
+import { Emitter } from '../lib/emitter.js';
+import { ensurePrivateDir } from '../lib/private-dir.js';
+import type { OperationInput as In, OperationOutput as Out, RuntimePort } from '../operations/table.js';
+import { assemble, type Parts } from './assemble.js';
+import { Background } from './background.js';
+import { Clients } from './clients.js';
+import type { EngineOptions } from './engine-options.js';
+import type { LearnOutcome } from './learner.js';
+import * as views from './views.js';
+
+/**
+ * The owner of upstream servers, tasks, content and catalog. Faces see it as a `RuntimePort`. Make one with
+ * `RuntimeEngine.start`, end it with `close`.
+ */
+export class RuntimeEngine implements RuntimePort {
+  readonly #options: EngineOptions;
+  readonly #events: Emitter<RuntimeEvent>;
+  readonly #clients = new Clients();
+  readonly #since = new Date();
+  readonly #parts: Parts;
+  readonly #background: Background;
+  #servers: ServersFile;
+  #failedToLearn = new Set<string>();
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: EngineOptions, events: Emitter<RuntimeEvent>, parts: Parts) {
+    this.#options = options;
+    this.#events = events;
+    this.#parts = parts;
+    this.#servers = options.servers;
+    this.#background = new Background(parts.tasks, parts.executor);
+  }
+
+  /**
+   * Opens the stores and makes the servers known; starts none of them.
+   * @throws RuntimeError HOME_UNUSABLE or STORAGE_FAILED.
+   */
+  static async start(options: EngineOptions): Promise<RuntimeEngine> {
+    await ensurePrivateDir(options.settings.home);
+    await ensurePrivateDir(options.stateDirectory);
+    const events = new Emitter<RuntimeEvent>((error) =>
+      options.logger.error({ error: String(error) }, 'a listener failed'),
+    );
+    const parts = await assemble(options, events);
+    const engine = new RuntimeEngine(options, events, parts);
+    await engine.applyServers(options.servers);
+    await parts.tasks.recover();
+    return engine;
+  }
+
+  /** Takes a (changed) servers file: what went or changed is drained and stopped, the rest runs on undisturbed. */
+  async applyServers(file: ServersFile): Promise<void> {
+    this.#servers = file;
+    const { catalog, supervisor, tasks } = this.#parts;
+    const { removed, changed } = catalog.setDefinitions(file.definitions);
+    for (const server of removed) {
+      tasks.failServer(
+        server,
+        new RuntimeError('SERVER_NOT_FOUND', `The server "${server}" was removed from the servers file.`),
+      );
+    }
+    await supervisor.setDefinitions(file.definitions, new Set(changed));
+    if (removed.length + changed.length > 0)
+      this.#events.emit({ type: 'catalog-changed', servers: [...removed, ...changed] });
+  }
+
+  /** Learns, in the background, every server that is not known yet. */
+  learnInBackground(): void {
+    void this.#learn(this.#unlearnt());
+  }
+
+  attach(caller: Caller): () => void {
+    this.#clients.attach(caller);
+    return () => {
+      this.#clients.detach(caller.clientId);
+      void this.#parts.supervisor.release(caller.clientId);
+    };
+  }
+
+  subscribe(listener: (event: RuntimeEvent) => void): () => void {
+    return this.#events.subscribe(listener);
+  }
+
+  /** Whether nobody is connected and nothing runs or waits. */
+  get idle(): boolean {
+    const { tasks, supervisor } = this.#parts;
+    const { queued = 0, running = 0 } = tasks.statistics();
+    return (
+      this.#clients.list().length === 0 &&
+      queued + running === 0 &&
+      supervisor.running().every((one) => one.inFlight === 0)
+    );
+  }
+
+  async search_tools(input: In<'search_tools'>): Promise<Out<'search_tools'>> {
+    return views.searchTools(this.#sight(), input);
+  }
+
+  async search_servers(input: In<'search_servers'>): Promise<Out<'search_servers'>> {
+    return views.searchServers(this.#sight(), input);
+  }
+
+  async get_server_info(input: In<'get_server_info'>): Promise<Out<'get_server_info'>> {
+    return views.getServerInfo(this.#sight(), input);
+  }
+
+  async get_server_tools(input: In<'get_server_tools'>): Promise<Out<'get_server_tools'>> {
+    return views.getServerTools(this.#sight(), input);
+  }
+
+  async get_tool_details(input: In<'get_tool_details'>): Promise<Out<'get_tool_details'>> {
+    return views.getToolDetails(this.#sight(), input);
+  }
+
+  async list_servers(input: In<'list_servers'>): Promise<Out<'list_servers'>> {
+    return views.listServers(
+      this.#sight(),
+      input,
+      this.#servers.problems.map((problem) => problem.message),
+    );
+  }
+
+  async manage_server(input: In<'manage_server'>, context: OperationContext): Promise<Out<'manage_server'>> {
+    const { catalog, supervisor, learner } = this.#parts;
+    const name = input.server_name;
+    catalog.require(name);
+    const begun = performance.now();
+    const took = () => Math.round(performance.now() - begun);
+    const tools = () => catalog.require(name).tools.length;
+    if (input.action === 'shutdown') {
+      const { ran } = await supervisor.stop(name);
+      return {
+        server: name,
+        state: 'stopped',
+        took_ms: took(),
+        tools: tools(),
+        ...(ran ? {} : { already: true }),
+      };
+    }
+    const { already } = await supervisor.start(name, context.caller, context.signal);
+    using lease = await supervisor.lease(name, context.caller, context.signal);
+    await learner.refresh(name, lease.session);
+    return {
+      server: name,
+      state: 'ready',
+      took_ms: took(),
+      tools: tools(),
+      ...(already ? { already: true } : {}),
+    };
+  }
+
+  async list_running_servers(): Promise<Out<'list_running_servers'>> {
+    const running = this.#parts.supervisor.running();
+    const memory = await Promise.all(
+      running.map(({ pid }) => (pid === undefined ? undefined : this.#options.familyMemory(pid))),
+    );
+    return { servers: running.map((one, index) => views.runningServer(one, memory[index])) };
+  }
+
+  async execute_tool(input: In<'execute_tool'>, context: OperationContext): Promise<Out<'execute_tool'>> {
+    this.#refuseWhenClosing();
+    const { caller } = context;
+    return this.#clients.during(caller.clientId, async () => {
+      if (input.in_background) return this.#background.submit(input, caller);
+      const call = {
+        principal: caller.principal,
+        clientId: caller.clientId,
+        server: input.server_name,
+        tool: input.tool_name,
+        arguments: input.arguments,
+        timeoutMs: input.timeout * 1000,
+      };
+      return { status: 'completed', result: await this.#parts.executor.run(call, context) };
+    });
+  }
+
+  async poll_task_result(
+    input: In<'poll_task_result'>,
+    { caller, signal }: OperationContext,
+  ): Promise<Out<'poll_task_result'>> {
+    return this.#background.poll(input, caller, signal);
+  }
+
+  async cancel_task(input: In<'cancel_task'>, { caller }: OperationContext): Promise<Out<'cancel_task'>> {
+    return this.#background.cancel(input, caller);
+  }
+
+  async list_tasks(input: In<'list_tasks'>, { caller }: OperationContext): Promise<Out<'list_tasks'>> {
+    return this.#background.list(input, caller);
+  }
+
+  async get_content(input: In<'get_content'>, { caller }: OperationContext): Promise<Out<'get_content'>> {
+    const part = await this.#parts.content.read(caller.principal, input.ref_id, {
+      chunkIndex: input.chunk_index,
+      lines: input.lines,
+      search: input.search,
+      jsonPath: input.json_path,
+    });
+    return {
+      ref_id: part.ref.id,
+      kind: part.ref.kind,
+      mime_type: part.ref.mimeType,
+      ...(part.text === undefined ? {} : { text: part.text }),
+      ...(part.data === undefined ? {} : { data: part.data }),
+      ...(part.chunk === undefined ? {} : { chunk: part.chunk }),
+      ...(part.next === undefined ? {} : { next: part.next }),
+    };
+  }
+
+  async get_statistics(): Promise<Out<'get_statistics'>> {
+    const { catalog, supervisor, executor, tasks, content, learner } = this.#parts;
+    const { items, bytes } = content.statistics();
+    return {
+      servers: catalog.entries().length,
+      tools: catalog.toolCount,
+      running: supervisor.running().length,
+      calls: executor.calls,
+      failed_calls: executor.failedCalls,
+      tasks: tasks.statistics(),
+      content: { items, bytes },
+      learning: { waiting: learner.pending, failed: this.#failedToLearn.size },
+    };
+  }
+
+  async learn_servers(input: In<'learn_servers'>, context: OperationContext): Promise<Out<'learn_servers'>> {
+    const { catalog } = this.#parts;
+    const named = input.server_names?.map((name) => catalog.require(name).definition.name);
+    const all = named ?? catalog.entries().map((entry) => entry.definition.name);
+    const wanted = input.again || named ? all : this.#unlearnt();
+    const learnt = await this.#learn(wanted, context);
+    const outcomes = new Map(learnt.map((one) => [one.server, one]));
+    return {
+      servers: all.map(
+        (server): Out<'learn_servers'>['servers'][number] =>
+          outcomes.get(server) ?? {
+            server,
+            outcome: 'unchanged',
+            tools: catalog.require(server).tools.length,
+          },
+      ),
+    };
+  }
+
+  async get_status(): Promise<Out<'get_status'>> {
+    const { servers } = await this.list_running_servers();
+    return {
+      engine: {
+        pid: this.#options.pid,
+        version: this.#options.version,
+        since: this.#since.toISOString(),
+        home: this.#options.settings.home,
+        mode: this.#options.mode,
+        memory_bytes: this.#options.memory(),
+        draining: this.#closing !== undefined,
+      },
+      clients: this.#clients.list().map(({ caller, since, inFlight }) => ({
+        id: caller.clientId,
+        name: caller.clientName ?? 'unnamed',
+        principal: caller.principal,
+        since: new Date(since).toISOString(),
+        in_flight: inFlight,
+      })),
+      servers,
+      tasks: this.#parts.tasks.statistics(),
+    };
+  }
+
+  /**
+   * Ends everything, in the reverse order of its making: no new work, then tasks, servers, content, stores.
+   * Resolves when no process of an upstream is left. Idempotent.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { learner, tasks, supervisor, content, catalogDb } = this.#parts;
+    learner.close();
+    // Servers are ended while tasks wind up: a task may hang in a call that only the end of its server ends.
+    await Promise.all([tasks.close(), supervisor.close()]);
+    await content.close();
+    catalogDb.close();
+  }
+
+  #unlearnt(): string[] {
+    return this.#parts.catalog
+      .entries()
+      .filter(
+        ({ definition, learntAt, stale }) =>
+          !definition.disabled && (learntAt === undefined || stale !== undefined || definition.overwrite),
+      )
+      .map(({ definition }) => definition.name);
+  }
+
+  async #learn(servers: readonly string[], context?: OperationContext): Promise<LearnOutcome[]> {
+    let done = 0;
+    return Promise.all(
+      servers.map(async (server) => {
+        const outcome = await this.#parts.learner.learn(server);
+        if (outcome.outcome === 'failed') this.#failedToLearn.add(server);
+        else this.#failedToLearn.delete(server);
+        done += 1;
+        context?.progress?.({
+          progress: done,
+          total: servers.length,
+          message: `${server}: ${outcome.outcome}`,
+        });
+        return outcome;
+      }),
+    );
+  }
+
+  #sight(): views.Sight {
+    const { catalog, supervisor, learner } = this.#parts;
+    return {
+      catalog,
+      state: (server) => supervisor.state(server),
+      isRunning: (server) => supervisor.isRunning(server),
+      learning: learner.pending,
+    };
+  }
+
+  #refuseWhenClosing(): void {
+    if (this.#closing)
+      throw new RuntimeError('ENGINE_DRAINING', 'The engine is stopping and takes no new calls.');
+  }
+}

@@ -1,0 +1,286 @@
+import { RuntimeError } from '../core/errors.js';
+import type { ServerDefinition, ServerProblem, ServerState } from '../core/server.js';
+import type { SessionEnd, UpstreamSession } from '../core/upstream.js';
+import { sleep, untilAborted } from '../lib/abort.js';
+import type { Logger } from '../lib/log.js';
+import { Semaphore } from '../lib/semaphore.js';
+import { backingOff, describeEnd, failed, needsAuth, problemOf, stopped } from './problems.js';
+import { afterEnd, type EndHistory } from './restart.js';
+
+/** The right to use a running server until it is disposed. */
+export interface Lease extends Disposable {
+  readonly session: UpstreamSession;
+}
+
+export interface ManagedServerHooks {
+  /** Starts the server; must honour the signal. */
+  open(definition: ServerDefinition, signal: AbortSignal): Promise<UpstreamSession>;
+  onState(state: ServerState): void;
+  onReady(session: UpstreamSession): void;
+  /** Called before a start: makes room, or refuses by throwing. */
+  admit(): Promise<void>;
+}
+
+/** A call waits for a back-off that ends within this time, ms; a longer one fails fast and says until when. */
+const PATIENCE_MS = 1_000;
+/** How long a stop lets running calls finish, ms. */
+const DRAIN_MS = 2_000;
+
+/**
+ * The life of one upstream server. There is never more than one process of it: a start is shared by all who wait
+ * for it and belongs to none of them, so a caller that leaves takes nothing away from the others.
+ */
+export class ManagedServer {
+  readonly definition: ServerDefinition;
+  readonly #hooks: ManagedServerHooks;
+  readonly #logger: Logger;
+  readonly #slots: Semaphore;
+  #state: ServerState = { status: 'stopped' };
+  #session: UpstreamSession | undefined;
+  #starting: Promise<UpstreamSession> | undefined;
+  #startScope: AbortController | undefined;
+  #stopping: Promise<void> | undefined;
+  #history: EndHistory = [];
+  #idleTimer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #drained: (() => void) | undefined;
+  #retired = false;
+  #leases = 0;
+  /** Ms since the epoch of the last use; the least recently used idle server is stopped first. */
+  lastUsedAt = 0;
+  calls = 0;
+  /** Whether anyone wanted it to run, rather than only to learn its tools. Until it is stopped. */
+  wanted = false;
+
+  constructor(definition: ServerDefinition, hooks: ManagedServerHooks, logger: Logger) {
+    this.definition = definition;
+    this.#hooks = hooks;
+    this.#logger = logger;
+    this.#slots = new Semaphore(definition.maxConcurrency);
+  }
+
+  get state(): ServerState {
+    return this.#state;
+  }
+
+  get inUse(): boolean {
+    return this.#leases > 0;
+  }
+
+  get inFlight(): number {
+    return this.#leases;
+  }
+
+  get pid(): number | undefined {
+    return this.#session?.pid;
+  }
+
+  /** Whether a process of it exists or is coming into being. */
+  get running(): boolean {
+    return ['starting', 'ready', 'draining'].includes(this.#state.status);
+  }
+
+  /**
+   * Starts it if needed and waits until it is ready. The signal ends the waiting alone.
+   * @param asked an explicit wish of a person or model: tries again what had failed or was waiting.
+   */
+  async ensure(signal: AbortSignal, asked = false): Promise<UpstreamSession> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#retired)
+        throw new RuntimeError('SERVER_NOT_FOUND', `The server "${this.definition.name}" was removed.`);
+      const state = this.#state;
+      switch (state.status) {
+        case 'ready':
+          if (this.#session) return this.#session;
+          break;
+        case 'draining':
+          await untilAborted(this.#stopping ?? Promise.resolve(), signal);
+          continue;
+        case 'backing-off': {
+          const wait = state.until - Date.now();
+          if (asked) break;
+          if (wait > PATIENCE_MS) throw backingOff(this.definition.name, state.until, state.problem);
+          await sleep(Math.max(wait, 0), { signal });
+          if (this.#state === state) this.#set({ status: 'stopped', lastProblem: state.problem });
+          continue;
+        }
+        case 'failed':
+          if (!asked) throw failed(this.definition.name, state.problem);
+          this.#history = [];
+          break;
+        case 'needs-auth':
+          if (!asked) throw needsAuth(this.definition.name, state.problem);
+          break;
+        default:
+          break;
+      }
+      return untilAborted(this.#start(), signal);
+    }
+  }
+
+  /** A place among those who use it at once; waits its turn. Resolves with a lease on the session as it is then. */
+  async lease(signal: AbortSignal): Promise<Lease> {
+    await this.ensure(signal);
+    const slot = await this.#slots.acquire(signal);
+    this.#leases += 1;
+    clearTimeout(this.#idleTimer);
+    const release = () => {
+      slot[Symbol.dispose]();
+      this.#leases -= 1;
+      this.lastUsedAt = Date.now();
+      if (this.#leases === 0) {
+        this.#drained?.();
+        this.#armIdleTimer();
+      }
+    };
+    try {
+      // It may have ended while this caller waited for its turn.
+      const session = await this.ensure(signal);
+      return { session, [Symbol.dispose]: once(release) };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /**
+   * Stops it and everything it started; calls that run get `drainMs` to finish. Idempotent; resolves when nothing
+   * of it is left.
+   */
+  stop(options: { drainMs?: number; forGood?: boolean } = {}): Promise<void> {
+    if (options.forGood) this.#retired = true;
+    clearTimeout(this.#retryTimer);
+    clearTimeout(this.#idleTimer);
+    if (!this.running) {
+      this.#history = [];
+      if (this.#state.status !== 'stopped') this.#set({ status: 'stopped' });
+      return Promise.resolve();
+    }
+    this.#stopping ??= this.#stop(options.drainMs ?? DRAIN_MS).finally(() => {
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
+  async #stop(drainMs: number): Promise<void> {
+    const wasStarting = this.#starting;
+    this.#set({ status: 'draining', since: Date.now() });
+    this.#startScope?.abort(stopped(this.definition.name));
+    if (this.#leases > 0 && drainMs > 0) {
+      const drained = new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
+      await Promise.race([drained, sleep(drainMs, { unref: true })]);
+      this.#drained = undefined;
+    }
+    await wasStarting?.catch(() => {});
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.close();
+    this.#history = [];
+    this.wanted = false;
+    this.#set({ status: 'stopped' });
+  }
+
+  #start(): Promise<UpstreamSession> {
+    this.#starting ??= this.#open().finally(() => {
+      this.#starting = undefined;
+      this.#startScope = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #open(): Promise<UpstreamSession> {
+    clearTimeout(this.#retryTimer);
+    const scope = new AbortController();
+    this.#startScope = scope;
+    this.#set({ status: 'starting', since: Date.now() });
+    try {
+      await this.#hooks.admit();
+      const session = await this.#hooks.open(this.definition, scope.signal);
+      if (scope.signal.aborted) {
+        await session.close();
+        throw scope.signal.reason;
+      }
+      const readyAt = Date.now();
+      this.#session = session;
+      this.lastUsedAt = readyAt;
+      this.#set({ status: 'ready', since: readyAt, pid: session.pid });
+      void session.ended.then((end) => this.#onEnded(session, end, readyAt));
+      this.#hooks.onReady(session);
+      this.#armIdleTimer();
+      return session;
+    } catch (error) {
+      if (!scope.signal.aborted) this.#fail(problemOf(error), 0);
+      throw error;
+    }
+  }
+
+  #onEnded(session: UpstreamSession, end: SessionEnd, readyAt: number): void {
+    if (this.#session !== session) return;
+    this.#session = undefined;
+    clearTimeout(this.#idleTimer);
+    // A stop that is under way sets the state itself.
+    if (this.#stopping) return;
+    this.#logger.warn(
+      { server: this.definition.name, exitCode: end.exitCode, signal: end.exitSignal },
+      end.message,
+    );
+    this.#fail({ problem: describeEnd(end), final: false }, Date.now() - readyAt);
+  }
+
+  #fail(why: { problem: ServerProblem; final: boolean }, upMs: number): void {
+    this.#set(this.#afterFailure(why, upMs));
+    const state = this.#state;
+    if (this.definition.restart !== 'always' || upMs === 0 || state.status === 'failed') return;
+    const delayMs = state.status === 'backing-off' ? state.until - Date.now() : 0;
+    this.#retryTimer = setTimeout(
+      () => void this.ensure(new AbortController().signal).catch(() => {}),
+      delayMs,
+    );
+    this.#retryTimer.unref();
+  }
+
+  #afterFailure({ problem, final }: { problem: ServerProblem; final: boolean }, upMs: number): ServerState {
+    if (problem.code === 'SERVER_NEEDS_AUTH') return { status: 'needs-auth', problem };
+    const now = Date.now();
+    const { history, decision } = afterEnd(this.#history, {
+      now,
+      upMs,
+      policy: this.definition.restart,
+      final,
+      random: Math.random(),
+    });
+    this.#history = history;
+    if (decision.action === 'give-up') return { status: 'failed', problem };
+    const { delayMs, attempts } = decision;
+    return delayMs === 0
+      ? { status: 'stopped', lastProblem: problem }
+      : { status: 'backing-off', until: now + delayMs, attempts, problem };
+  }
+
+  #armIdleTimer(): void {
+    clearTimeout(this.#idleTimer);
+    const { idleTimeoutMs } = this.definition;
+    if (idleTimeoutMs === 0 || this.#leases > 0 || this.#state.status !== 'ready') return;
+    this.#idleTimer = setTimeout(() => {
+      if (this.#leases === 0) void this.stop();
+    }, idleTimeoutMs);
+    this.#idleTimer.unref();
+  }
+
+  #set(state: ServerState): void {
+    this.#state = state;
+    this.#hooks.onState(state);
+  }
+}
+
+function once(action: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    action();
+  };
+}

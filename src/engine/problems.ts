@@ -1,0 +1,59 @@
+import { RuntimeError } from '../core/errors.js';
+import type { ServerProblem } from '../core/server.js';
+import type { SessionEnd } from '../core/upstream.js';
+import { duration } from '../operations/text.js';
+
+/** File-system and spawn errors that no second try can mend. */
+const FINAL_ERRNO = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'ENOEXEC', 'ELOOP', 'E2BIG']);
+
+/** What a failed start tells: the problem to be shown, and whether trying again is useless. */
+export function problemOf(error: unknown): { problem: ServerProblem; final: boolean } {
+  const at = Date.now();
+  if (!(error instanceof RuntimeError)) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { problem: { code: 'INTERNAL', message, at }, final: false };
+  }
+  const errno = error.data?.['errno'];
+  return {
+    problem: { code: error.code, message: error.message, hint: error.hint, at },
+    final: error.code === 'CONFIG_INVALID' || (typeof errno === 'string' && FINAL_ERRNO.has(errno)),
+  };
+}
+
+export function describeEnd(end: SessionEnd): ServerProblem {
+  return { code: 'SERVER_DIED', message: end.message, at: Date.now() };
+}
+
+export function backingOff(server: string, until: number, problem: ServerProblem): RuntimeError {
+  const wait = Math.max(until - Date.now(), 0);
+  return new RuntimeError(
+    'SERVER_BACKING_OFF',
+    `The server "${server}" failed repeatedly and is tried again in ${duration(wait)}. Last: ${problem.message}`,
+    {
+      hint: `Wait until ${new Date(until).toISOString()}, or force it with manage_server(server_name="${server}", action="start").`,
+      data: { server, until: new Date(until).toISOString() },
+    },
+  );
+}
+
+export function failed(server: string, problem: ServerProblem): RuntimeError {
+  const again = `manage_server(server_name="${server}", action="start") tries again.`;
+  return new RuntimeError(
+    'SERVER_START_FAILED',
+    `The server "${server}" has failed and is not tried again by itself. ${problem.message}`,
+    {
+      hint: problem.hint ? `${problem.hint} Then ${again}` : again,
+      data: { server },
+    },
+  );
+}
+
+export function needsAuth(server: string, problem: ServerProblem): RuntimeError {
+  return new RuntimeError('SERVER_NEEDS_AUTH', problem.message, { hint: problem.hint, data: { server } });
+}
+
+export function stopped(server: string): RuntimeError {
+  return new RuntimeError('CANCELLED', `The server "${server}" was stopped while it started.`, {
+    hint: `Start it again with manage_server(server_name="${server}", action="start").`,
+  });
+}

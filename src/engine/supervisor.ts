@@ -1,0 +1,219 @@
+import { RuntimeError } from '../core/errors.js';
+import type { ServerDefinition, ServerState } from '../core/server.js';
+import type { UpstreamSession } from '../core/upstream.js';
+import type { Logger } from '../lib/log.js';
+import { type Lease, ManagedServer } from './managed-server.js';
+
+/** For whom a server is used: a per-client server runs once for each of them. */
+export interface Tenant {
+  readonly clientId: string;
+}
+
+export interface SupervisorOptions {
+  /** Opens a session; honours the signal. */
+  open(definition: ServerDefinition, tenant: Tenant, signal: AbortSignal): Promise<UpstreamSession>;
+  readonly maxRunning: number;
+  readonly logger: Logger;
+  onState(server: string, state: ServerState): void;
+  onReady(server: string, session: UpstreamSession): void;
+}
+
+/** What can be seen of one running server. */
+export interface ServerSnapshot {
+  readonly server: string;
+  readonly clientId: string | undefined;
+  readonly state: ServerState;
+  readonly pid: number | undefined;
+  readonly inFlight: number;
+  readonly calls: number;
+}
+
+/** Owns every upstream server: the only place where one is started or stopped. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #definitions = new Map<string, ServerDefinition>();
+  /** By server name, then by client id ('' for shared ones). */
+  readonly #servers = new Map<string, Map<string, ManagedServer>>();
+  #closing: Promise<void> | undefined;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  /** Makes these the known definitions. What went or starts differently is drained and stopped; the rest runs on. */
+  async setDefinitions(
+    definitions: readonly ServerDefinition[],
+    changed: ReadonlySet<string>,
+  ): Promise<void> {
+    const wanted = new Map(definitions.map((definition) => [definition.name, definition]));
+    const stops: Promise<void>[] = [];
+    for (const [name, instances] of this.#servers) {
+      const next = wanted.get(name);
+      if (next && !changed.has(name) && !next.disabled && sameLife(this.#definitions.get(name), next))
+        continue;
+      this.#servers.delete(name);
+      for (const server of instances.values())
+        stops.push(server.stop({ forGood: next === undefined, drainMs: 10_000 }));
+    }
+    this.#definitions.clear();
+    for (const [name, definition] of wanted) this.#definitions.set(name, definition);
+    await Promise.all(stops);
+  }
+
+  /** Starts the server if needed and gives the right to use it. Rejects with a RuntimeError. */
+  lease(name: string, tenant: Tenant, signal: AbortSignal): Promise<Lease> {
+    const server = this.#instance(name, tenant);
+    server.wanted = true;
+    return server.lease(signal);
+  }
+
+  /** The same for a look at it alone, which is no reason to keep it running afterwards. */
+  visit(name: string, tenant: Tenant, signal: AbortSignal): Promise<Lease> {
+    return this.#instance(name, tenant).lease(signal);
+  }
+
+  /** An explicit wish to have it run: tries again what had failed. @returns whether it ran already. */
+  async start(name: string, tenant: Tenant, signal: AbortSignal): Promise<{ already: boolean }> {
+    const server = this.#instance(name, tenant);
+    const already = server.state.status === 'ready';
+    server.wanted = true;
+    await server.ensure(signal, true);
+    return { already };
+  }
+
+  /** Stops every instance of a server. @returns whether any ran. */
+  async stop(name: string): Promise<{ ran: boolean }> {
+    const instances = [...(this.#servers.get(name)?.values() ?? [])];
+    const ran = instances.some((server) => server.running);
+    await Promise.all(instances.map((server) => server.stop()));
+    return { ran };
+  }
+
+  /** Stops what runs only because it was looked at. */
+  async stopIfUnwanted(name: string, tenant: Tenant): Promise<void> {
+    const server = this.#servers.get(name)?.get(this.#key(name, tenant));
+    if (server && !server.wanted && !server.inUse) await server.stop({ drainMs: 0 });
+  }
+
+  /** A client left: what ran for it alone ends. */
+  async release(clientId: string): Promise<void> {
+    const stops: Promise<void>[] = [];
+    for (const instances of this.#servers.values()) {
+      const own = clientId === '' ? undefined : instances.get(clientId);
+      if (!own) continue;
+      instances.delete(clientId);
+      stops.push(own.stop({ forGood: true }));
+    }
+    await Promise.all(stops);
+  }
+
+  state(name: string): ServerState {
+    const states = [...(this.#servers.get(name)?.values() ?? [])].map((server) => server.state);
+    // With several instances the liveliest stands for all.
+    return states.find((state) => state.status === 'ready') ?? states[0] ?? { status: 'stopped' };
+  }
+
+  isRunning(name: string): boolean {
+    return [...(this.#servers.get(name)?.values() ?? [])].some((server) => server.running);
+  }
+
+  /** Those with a process, in the order of their names. */
+  running(): ServerSnapshot[] {
+    const found: ServerSnapshot[] = [];
+    for (const [name, instances] of this.#servers) {
+      for (const [key, server] of instances) {
+        if (!server.running) continue;
+        const { state, pid, inFlight, calls } = server;
+        found.push({ server: name, clientId: key === '' ? undefined : key, state, pid, inFlight, calls });
+      }
+    }
+    return found.sort((a, b) => (a.server < b.server ? -1 : 1));
+  }
+
+  /** Counts one finished call. */
+  countCall(name: string, tenant: Tenant): void {
+    const server = this.#servers.get(name)?.get(this.#key(name, tenant));
+    if (server) server.calls += 1;
+  }
+
+  /** Stops everything at once, without waiting for calls. Nothing starts any more. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= Promise.all(
+      [...this.#servers.values()].flatMap((instances) =>
+        [...instances.values()].map((server) => server.stop({ drainMs: 0, forGood: true })),
+      ),
+    ).then(() => {});
+    return this.#closing;
+  }
+
+  #instance(name: string, tenant: Tenant): ManagedServer {
+    if (this.#closing)
+      throw new RuntimeError('ENGINE_DRAINING', 'The engine is stopping and starts no servers.');
+    const definition = this.#definitions.get(name);
+    if (!definition) throw new RuntimeError('SERVER_NOT_FOUND', `There is no server "${name}".`);
+    if (definition.disabled) {
+      throw new RuntimeError('SERVER_DISABLED', `The server "${name}" is disabled in its definition.`, {
+        hint: 'The user can remove "disabled" in the servers file.',
+      });
+    }
+    let instances = this.#servers.get(name);
+    if (!instances) {
+      instances = new Map();
+      this.#servers.set(name, instances);
+    }
+    const key = this.#key(name, tenant);
+    let server = instances.get(key);
+    if (!server) {
+      server = new ManagedServer(
+        definition,
+        {
+          open: (wanted, signal) => this.#options.open(wanted, tenant, signal),
+          onState: (state) => this.#options.onState(name, state),
+          onReady: (session) => this.#options.onReady(name, session),
+          admit: () => this.#makeRoom(),
+        },
+        this.#options.logger,
+      );
+      instances.set(key, server);
+    }
+    return server;
+  }
+
+  #key(name: string, tenant: Tenant): string {
+    return this.#definitions.get(name)?.sharing === 'per-client' ? tenant.clientId : '';
+  }
+
+  /** Stops the least recently used idle server when the budget is spent. */
+  async #makeRoom(): Promise<void> {
+    const all = [...this.#servers.values()].flatMap((instances) => [...instances.values()]);
+    // The one that asks counts as running already.
+    while (all.filter((server) => server.running).length > this.#options.maxRunning) {
+      const idle = all.filter((server) => server.state.status === 'ready' && !server.inUse);
+      const oldest = idle.reduce<ManagedServer | undefined>(
+        (best, server) => (best === undefined || server.lastUsedAt < best.lastUsedAt ? server : best),
+        undefined,
+      );
+      if (!oldest) {
+        throw new RuntimeError(
+          'SERVER_START_FAILED',
+          `All ${this.#options.maxRunning} servers that may run at once are in use.`,
+          {
+            hint: 'Try again later, shut one down with manage_server, or raise MAX_RUNNING_SERVERS.',
+          },
+        );
+      }
+      await oldest.stop({ drainMs: 0 });
+    }
+  }
+}
+
+/** Whether a running process may go on under the new definition. */
+function sameLife(before: ServerDefinition | undefined, after: ServerDefinition): boolean {
+  return (
+    before !== undefined &&
+    before.sharing === after.sharing &&
+    before.maxConcurrency === after.maxConcurrency &&
+    before.idleTimeoutMs === after.idleTimeoutMs &&
+    before.restart === after.restart
+  );
+}

@@ -1,0 +1,183 @@
+import type { Catalog, CatalogEntry } from '../catalog/catalog.js';
+import { toolTitle } from '../catalog/describe.js';
+import type { ServerState } from '../core/server.js';
+import type { OperationInput, OperationOutput } from '../operations/table.js';
+import { duration } from '../operations/text.js';
+import type { ServerSnapshot } from './supervisor.js';
+
+/** What the views need to see; they only read. */
+export interface Sight {
+  readonly catalog: Catalog;
+  state(server: string): ServerState;
+  isRunning(server: string): boolean;
+  /** Servers whose tools are being learnt. */
+  readonly learning: number;
+}
+
+const round = (score: number) => Math.round(score * 100) / 100;
+
+export function searchTools(
+  sight: Sight,
+  input: OperationInput<'search_tools'>,
+): OperationOutput<'search_tools'> {
+  // Whatever is behind the runtime is an MCP tool.
+  const wanted = input.tool_type === undefined || input.tool_type === 'mcp';
+  const found = wanted
+    ? sight.catalog.searchTools({
+        query: input.query,
+        limit: input.limit,
+        minScore: input.min_score,
+        servers: input.server_names,
+        enabled: input.enabled,
+      })
+    : { hits: [], degraded: false };
+  return {
+    hits: found.hits.map(({ server, tool, title, score }) => ({
+      server,
+      tool,
+      title,
+      score: round(score),
+      running: sight.isRunning(server),
+    })),
+    ...(found.degraded ? { degraded: true } : {}),
+    ...(sight.learning > 0 ? { learning: sight.learning } : {}),
+  };
+}
+
+export function searchServers(
+  sight: Sight,
+  input: OperationInput<'search_servers'>,
+): OperationOutput<'search_servers'> {
+  const found = sight.catalog.searchServers({
+    query: input.query,
+    limit: input.limit,
+    minScore: input.min_score,
+  });
+  return {
+    hits: found.hits.flatMap(({ server, score }) => {
+      const entry = sight.catalog.get(server);
+      return entry
+        ? [{ server, title: entry.description.title, tools: entry.tools.length, score: round(score) }]
+        : [];
+    }),
+    ...(found.degraded ? { degraded: true } : {}),
+  };
+}
+
+export function getServerInfo(
+  sight: Sight,
+  input: OperationInput<'get_server_info'>,
+): OperationOutput<'get_server_info'> {
+  const entry = sight.catalog.require(input.server_name);
+  const { definition, description } = entry;
+  const problem = problemOf(sight, entry);
+  return {
+    server: definition.name,
+    title: description.title,
+    summary: description.summary,
+    capabilities: [...description.capabilities],
+    limitations: [...description.limitations],
+    tools: entry.tools.length,
+    state: stateOf(sight, entry),
+    ...(problem === undefined ? {} : { problem }),
+    hints: [...definition.hints],
+    needs: [...(definition.needs ?? [])],
+  };
+}
+
+export function getServerTools(
+  sight: Sight,
+  input: OperationInput<'get_server_tools'>,
+): OperationOutput<'get_server_tools'> {
+  const entry = sight.catalog.require(input.server_name);
+  return {
+    server: entry.definition.name,
+    tools: entry.tools
+      .slice(input.offset, input.offset + input.limit)
+      .map((tool) => ({ tool: tool.name, title: toolTitle(tool) })),
+    ...page(input, entry.tools.length),
+    ...(entry.stale === undefined ? {} : { stale: entry.stale }),
+  };
+}
+
+export function getToolDetails(
+  sight: Sight,
+  input: OperationInput<'get_tool_details'>,
+): OperationOutput<'get_tool_details'> {
+  const tool = sight.catalog.tool(input.server_name, input.tool_name);
+  if (!tool) throw sight.catalog.toolNotFound(input.server_name, input.tool_name);
+  return {
+    server: input.server_name,
+    tool: tool.name,
+    description: tool.description ?? '',
+    input_schema: tool.inputSchema ?? { type: 'object' },
+    ...(tool.outputSchema === undefined ? {} : { output_schema: tool.outputSchema }),
+    ...(tool.annotations === undefined ? {} : { annotations: { ...tool.annotations } }),
+  };
+}
+
+export function listServers(
+  sight: Sight,
+  input: OperationInput<'list_servers'>,
+  problems: readonly string[],
+): OperationOutput<'list_servers'> {
+  const entries = sight.catalog.entries();
+  return {
+    servers: entries.slice(input.offset, input.offset + input.limit).map((entry) => {
+      const problem = problemOf(sight, entry);
+      return {
+        server: entry.definition.name,
+        title: entry.description.title,
+        tools: entry.tools.length,
+        state: stateOf(sight, entry),
+        ...(problem === undefined ? {} : { problem }),
+      };
+    }),
+    ...page(input, entries.length),
+    ...(problems.length > 0 ? { problems: [...problems] } : {}),
+  };
+}
+
+export function runningServer(
+  snapshot: ServerSnapshot,
+  memoryBytes: number | undefined,
+): OperationOutput<'list_running_servers'>['servers'][number] {
+  const since = 'since' in snapshot.state ? snapshot.state.since : Date.now();
+  return {
+    server: snapshot.server,
+    state: snapshot.state.status,
+    since: new Date(since).toISOString(),
+    ...(snapshot.pid === undefined ? {} : { pid: snapshot.pid }),
+    ...(memoryBytes === undefined ? {} : { memory_bytes: memoryBytes }),
+    in_flight: snapshot.inFlight,
+    calls: snapshot.calls,
+  };
+}
+
+function stateOf(sight: Sight, entry: CatalogEntry): string {
+  if (entry.definition.disabled) return 'disabled';
+  const state = sight.state(entry.definition.name);
+  return state.status === 'backing-off'
+    ? `backing-off, next try in ${duration(Math.max(state.until - Date.now(), 0))}`
+    : state.status;
+}
+
+function problemOf(sight: Sight, entry: CatalogEntry): string | undefined {
+  const state = sight.state(entry.definition.name);
+  const live = 'problem' in state ? state.problem : 'lastProblem' in state ? state.lastProblem : undefined;
+  const problem = live ?? entry.problem;
+  const parts = [
+    problem ? `${problem.message}${problem.hint ? ` ${problem.hint}` : ''}` : '',
+    entry.stale ? `The tools may be out of date: ${entry.stale}.` : '',
+    ...entry.toolProblems.slice(0, 3),
+  ].filter((part) => part !== '');
+  return parts.length > 0 ? parts.join(' ') : undefined;
+}
+
+function page(
+  input: { limit: number; offset: number },
+  total: number,
+): { total: number; next_offset?: number } {
+  const end = input.offset + input.limit;
+  return { total, ...(end < total ? { next_offset: end } : {}) };
+}
