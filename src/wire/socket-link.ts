@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import { chmod, unlink } from 'node:fs/promises';
+import { connect, createServer, type Socket } from 'node:net';
+import { nextTick } from 'node:process';
+import { RuntimeError } from '../core/errors.js';
+import {
+  type Accept,
+  LINK_LIMITS,
+  type LinkConnection,
+  type LinkEnd,
+  type LinkLimits,
+  type LinkListener,
+  type LinkServer,
+  type Message,
+} from './link.js';
+import { frame, Unframer } from './socket-frames.js';
+
+/** How long a closing end waits for the other to take what was sent. */
+const FLUSH_MS = 1_000;
+
+/** A Windows pipe is named, not placed: `\\.\pipe\...`. */
+const isPipe = (path: string) => path.startsWith('\\\\');
+
+class SocketConnection implements LinkConnection {
+  readonly id = randomUUID();
+  readonly #socket: Socket;
+  readonly #limits: LinkLimits;
+  readonly #unframer: Unframer;
+  #end: LinkEnd | undefined;
+  #closing = false;
+  #corked = false;
+
+  constructor(socket: Socket, limits: LinkLimits) {
+    this.#socket = socket;
+    this.#limits = limits;
+    this.#unframer = new Unframer(limits.maxPartBytes);
+  }
+
+  start(listener: LinkListener): void {
+    const socket = this.#socket;
+    const deliver = (parts: Uint8Array[]) => {
+      if (!this.#closing) listener.message(parts);
+    };
+    socket.setNoDelay?.(true);
+    socket.on('data', (chunk: Buffer) => {
+      if (this.#closing) return;
+      const problem = this.#unframer.push(chunk, deliver);
+      if (problem !== undefined)
+        this.#giveUp({ reason: 'garbage', message: `The peer was refused: ${problem}.` });
+    });
+    socket.on('error', (error) => {
+      this.#end ??= { reason: 'lost', message: `The connection broke: ${error.message}.` };
+    });
+    socket.on('close', () =>
+      listener.gone(
+        this.#end ??
+          (this.#closing
+            ? { reason: 'closed', message: 'The connection was closed.' }
+            : { reason: 'lost', message: 'The peer ended the connection.' }),
+      ),
+    );
+  }
+
+  send(message: Message): void {
+    const socket = this.#socket;
+    if (this.#closing || this.#end !== undefined || socket.destroyed) return;
+    // What is sent within one turn of the event loop leaves in one system call.
+    if (!this.#corked) {
+      this.#corked = true;
+      socket.cork();
+      nextTick(() => {
+        this.#corked = false;
+        socket.uncork();
+      });
+    }
+    for (const piece of frame(message)) socket.write(piece);
+    if (socket.writableLength > this.#limits.maxUnsentBytes)
+      this.#giveUp({
+        reason: 'slow',
+        message: `The peer left ${socket.writableLength} bytes unread and was given up.`,
+      });
+  }
+
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#socket.end();
+    // A peer that never reads must not keep this end open.
+    const timer = setTimeout(() => this.#socket.destroy(), FLUSH_MS);
+    timer.unref();
+    this.#socket.once('close', () => clearTimeout(timer));
+  }
+
+  #giveUp(end: LinkEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    this.#socket.destroy();
+  }
+}
+
+/**
+ * Listens on a unix socket (a named pipe on Windows). The caller holds the lock of the place: a file left behind
+ * by a dead server is removed, and so would be that of a living one.
+ */
+export async function listenSocket(
+  path: string,
+  accept: Accept,
+  limits: LinkLimits = LINK_LIMITS,
+): Promise<LinkServer> {
+  const open = new Set<SocketConnection>();
+  const server = createServer((socket) => {
+    if (open.size >= limits.maxConnections) return void socket.destroy();
+    const connection = new SocketConnection(socket, limits);
+    open.add(connection);
+    socket.once('close', () => open.delete(connection));
+    connection.start(accept(connection));
+  });
+  if (!isPipe(path)) await unlink(path).catch(() => {});
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  }).catch((error: unknown) => {
+    throw new RuntimeError('HOME_UNUSABLE', `The engine cannot listen on ${path}: ${String(error)}.`, {
+      cause: error,
+    });
+  });
+  if (!isPipe(path)) await chmod(path, 0o600);
+  let closed: Promise<void> | undefined;
+  return {
+    kind: 'socket',
+    address: `unix:${path}`,
+    get connections() {
+      return open.size;
+    },
+    close: () => {
+      closed ??= new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const connection of open) connection.close();
+      });
+      return closed;
+    },
+  };
+}
+
+/** @throws RuntimeError ENGINE_UNAVAILABLE when nobody listens there. */
+export function connectSocket(
+  path: string,
+  listener: LinkListener,
+  limits: LinkLimits = LINK_LIMITS,
+): Promise<LinkConnection> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    const failed = (error: Error) =>
+      reject(
+        new RuntimeError('ENGINE_UNAVAILABLE', `No engine answers at ${path}: ${error.message}.`, {
+          cause: error,
+        }),
+      );
+    socket.once('error', failed);
+    socket.once('connect', () => {
+      socket.off('error', failed);
+      const connection = new SocketConnection(socket, limits);
+      connection.start(listener);
+      resolve(connection);
+    });
+  });
+}

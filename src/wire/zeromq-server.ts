@@ -1,0 +1,213 @@
+import { existsSync } from 'node:fs';
+import type { Context, Router } from 'zeromq';
+import { RuntimeError } from '../core/errors.js';
+import { sleep } from '../lib/abort.js';
+import {
+  type Accept,
+  LINK_LIMITS,
+  type LinkConnection,
+  type LinkEnd,
+  type LinkLimits,
+  type LinkListener,
+  type LinkServer,
+  MAX_PARTS,
+  type Message,
+} from './link.js';
+import { notifyOfDisconnects, type Zeromq } from './zeromq-module.js';
+
+/**
+ * Messages queued per peer on either side. The protocol above keeps fewer than this unacknowledged, so that a
+ * ROUTER, which would drop what is beyond, never gets there.
+ */
+export const HIGH_WATER_MARK = 1_024;
+
+/** Time for what was sent before `close`, ms; a process never waits longer than this to exit. */
+export const LINGER_MS = 1_000;
+
+/** One empty part: "I am leaving", and in libzmq's notice of a lost peer the same. */
+export const BYE = Buffer.alloc(0);
+
+/** What a client's link sends first, so that a connection begins like that of a socket. */
+export const GREETING = Buffer.from([1]);
+
+const LOST: LinkEnd = { reason: 'lost', message: 'The peer ended the connection.' };
+
+/** Peers whose later messages are not heard; the oldest is forgotten first. */
+const MAX_CLOSED = 4_096;
+
+export interface CurveServerOptions {
+  readonly curveServer: true;
+  readonly curveSecretKey: string;
+  readonly securityDomain: string;
+  readonly context: Context;
+}
+
+/** libzmq closes its listener in a thread of its own; until then a client would still be let in, and wait. */
+async function goneFrom(address: string): Promise<void> {
+  if (!address.startsWith('ipc://')) return;
+  for (let tries = 0; tries < 100 && existsSync(address.slice('ipc://'.length)); tries += 1) await sleep(5);
+}
+
+class Peer implements LinkConnection {
+  readonly id: string;
+  readonly listener: LinkListener;
+  readonly #routingId: Buffer;
+  readonly #router: ZeromqServer;
+
+  constructor(routingId: Buffer, router: ZeromqServer, accept: Accept) {
+    this.id = routingId.toString('hex');
+    this.#routingId = routingId;
+    this.#router = router;
+    this.listener = accept(this);
+  }
+
+  send(message: Message): void {
+    this.#router.sendTo(this.id, this.#routingId, message);
+  }
+
+  close(): void {
+    if (!this.#router.has(this.id)) return;
+    this.#router.sendTo(this.id, this.#routingId, [BYE]);
+    this.#router.drop(this.id, { reason: 'closed', message: 'The connection was closed.' });
+  }
+}
+
+class ZeromqServer implements LinkServer {
+  readonly kind = 'zeromq';
+  readonly address: string;
+  readonly #router: Router;
+  readonly #accept: Accept;
+  readonly #limits: LinkLimits;
+  readonly #peers = new Map<string, Peer>();
+  readonly #closed = new Set<string>();
+  #ending: Promise<void> | undefined;
+  #loop: Promise<void>;
+
+  constructor(router: Router, address: string, accept: Accept, limits: LinkLimits) {
+    this.#router = router;
+    this.address = address;
+    this.#accept = accept;
+    this.#limits = limits;
+    this.#loop = this.#receive();
+  }
+
+  get connections(): number {
+    return this.#peers.size;
+  }
+
+  has(id: string): boolean {
+    return this.#peers.has(id);
+  }
+
+  /** With `sendTimeout: 0` libzmq decides within the call, so there is never more than one `send` at a time. */
+  sendTo(id: string, routingId: Buffer, message: Message): void {
+    if (!this.#peers.has(id)) return;
+    this.#router.send([routingId, ...message] as Buffer[]).catch((error: { code?: string }) => {
+      if (error.code === 'EAGAIN') {
+        const message = `The peer left ${HIGH_WATER_MARK} messages unread and was given up.`;
+        return this.drop(id, { reason: 'slow', message });
+      }
+      // Gone, but what it said before stands in the queue, and libzmq's notice behind that.
+      setTimeout(() => this.drop(id, LOST), LINGER_MS).unref();
+    });
+  }
+
+  drop(id: string, end: LinkEnd): void {
+    const peer = this.#peers.get(id);
+    if (peer === undefined) return;
+    this.#peers.delete(id);
+    this.#forget(id);
+    peer.listener.gone(end);
+  }
+
+  close(): Promise<void> {
+    this.#ending ??= (async () => {
+      this.#router.unbindSync(this.address);
+      for (const peer of [...this.#peers.values()]) peer.close();
+      this.#router.linger = LINGER_MS;
+      this.#router.close();
+      await this.#loop;
+      await goneFrom(this.address);
+    })();
+    return this.#ending;
+  }
+
+  #forget(id: string): void {
+    this.#closed.add(id);
+    if (this.#closed.size <= MAX_CLOSED) return;
+    const [oldest] = this.#closed;
+    if (oldest !== undefined) this.#closed.delete(oldest);
+  }
+
+  async #receive(): Promise<void> {
+    while (!this.#router.closed) {
+      let parts: Buffer[];
+      try {
+        parts = await this.#router.receive();
+      } catch {
+        // Only closing ends a receive that has no time limit.
+        return;
+      }
+      const routingId = parts.shift();
+      if (routingId !== undefined) this.#hear(routingId, parts);
+    }
+  }
+
+  #hear(routingId: Buffer, parts: Buffer[]): void {
+    const id = routingId.toString('hex');
+    if (parts.length === 1 && parts[0]?.length === 0) {
+      this.drop(id, LOST);
+      this.#closed.delete(id);
+      return;
+    }
+    const known = this.#peers.get(id);
+    if (known !== undefined) {
+      if (parts.length <= MAX_PARTS) known.listener.message(parts);
+      else this.drop(id, { reason: 'garbage', message: `A message of ${parts.length} parts came.` });
+      return;
+    }
+    if (this.#closed.has(id)) return;
+    if (this.#peers.size >= this.#limits.maxConnections) {
+      this.#forget(id);
+      this.#router.send([routingId, BYE]).catch(() => {});
+      return;
+    }
+    const peer = new Peer(routingId, this, this.#accept);
+    this.#peers.set(id, peer);
+    const greeting = parts.length === 1 && parts[0]?.equals(GREETING) === true;
+    if (!greeting) peer.listener.message(parts);
+  }
+}
+
+/**
+ * Binds a ROUTER. The caller holds the lock of the place: a second bind would take the path from a living server
+ * without an error. Peers do not choose their routing ids; the ROUTER numbers them, so none can take another's.
+ */
+export async function listenZeromq(
+  zeromq: Zeromq,
+  endpoint: string,
+  accept: Accept,
+  options: { limits?: LinkLimits; curve?: CurveServerOptions } = {},
+): Promise<LinkServer> {
+  const limits = options.limits ?? LINK_LIMITS;
+  const router = new zeromq.Router({
+    linger: 0,
+    mandatory: true,
+    sendTimeout: 0,
+    sendHighWaterMark: HIGH_WATER_MARK,
+    receiveHighWaterMark: HIGH_WATER_MARK,
+    maxMessageSize: limits.maxPartBytes,
+    ...options.curve,
+  });
+  notifyOfDisconnects(router);
+  try {
+    await router.bind(endpoint);
+  } catch (error) {
+    router.close();
+    throw new RuntimeError('HOME_UNUSABLE', `The engine cannot listen on ${endpoint}: ${String(error)}.`, {
+      hint: endpoint.startsWith('tcp:') ? 'Choose another port.' : undefined,
+      cause: error,
+    });
+  }
+  return new ZeromqServer(router, router.lastEndpoint ?? endpoint, accept, limits);
+}
