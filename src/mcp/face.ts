@@ -60,6 +60,7 @@ class Connection implements McpConnection {
   readonly caller: Caller;
   readonly #port: RuntimePort;
   readonly #options: McpFaceOptions;
+  /** Those that were asked something and whose transport is open. */
   readonly #servers = new Set<Server>();
   #clientName: string | undefined;
   #detach: (() => void) | undefined;
@@ -97,7 +98,6 @@ class Connection implements McpConnection {
     server.fallbackRequestHandler = (request, context) => this.#handle(server, era, request, context);
     server.oninitialized = () => this.#arrive(server.getClientVersion()?.name);
     server.onerror = (error) => this.#options.logger.debug({ err: error }, 'mcp connection');
-    this.#servers.add(server);
     server.onclose = () => this.#servers.delete(server);
     return server;
   }
@@ -120,6 +120,8 @@ class Connection implements McpConnection {
 
   async #handle(server: Server, era: Era, request: JSONRPCRequest, context: ServerContext): Promise<Result> {
     const envelope = context.mcpReq.envelope as Record<string, { name?: unknown } | undefined> | undefined;
+    // Only now: the SDK makes servers that it never connects, and so never closes.
+    this.#servers.add(server);
     this.#arrive(envelope?.[CLIENT_INFO_META_KEY]?.name ?? server.getClientVersion()?.name);
     switch (request.method) {
       case 'tools/list':

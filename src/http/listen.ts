@@ -1,0 +1,137 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { hostname, networkInterfaces } from 'node:os';
+import { getRequestListener } from '@hono/node-server';
+import { RuntimeError } from '../core/errors.js';
+import type { Logger } from '../lib/log.js';
+
+export interface HttpListener {
+  /** Without a path. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends sessions, streams and sockets within 2 s. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly logger: Logger;
+  readonly onclose: () => Promise<void>;
+}
+
+type Fetch = Parameters<typeof getRequestListener>[0];
+
+/** Node waits 60 s for headers and 300 s for a body, which a few hundred slow senders turn into a standstill. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const CHECK_MS = 1_000;
+const MAX_CONNECTIONS = 2_048;
+const GRACE_MS = 1_000;
+
+/** @throws RuntimeError PORT_IN_USE or CONFIG_INVALID */
+export async function listen(fetch: Fetch, options: ListenOptions): Promise<HttpListener> {
+  const handle = getRequestListener(fetch, {
+    // Our process may be somebody else's library.
+    overrideGlobalObjects: false,
+    errorHandler: () => new Response(null, { status: 400 }),
+  });
+  const server = createServer(
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_MS,
+      keepAliveTimeout: REQUEST_TIMEOUT_MS,
+    },
+    (request, response) => {
+      if (!refuseEarly(request, response)) void handle(request, response);
+    },
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  await bind(server, options);
+  server.on('error', (error) => options.logger.error({ err: error }, 'http server'));
+  const { port } = server.address() as AddressInfo;
+  let closing: Promise<void> | undefined;
+  return {
+    url: `http://${bracketed(options.host)}:${port}`,
+    port,
+    close: () => {
+      closing ??= shutDown(server, options.onclose);
+      return closing;
+    },
+  };
+}
+
+/** Whether only this machine can reach the address. */
+export const isLoopback = (host: string): boolean =>
+  host.toLowerCase() === 'localhost' || /^127(\.\d{1,3}){3}$/.test(host) || ['::1', '[::1]'].includes(host);
+
+/** Under which names and addresses a listener on this host is asked for. No page can rebind a name to be one of them. */
+export function namesOfHost(host: string): readonly string[] {
+  if (!['0.0.0.0', '::', '[::]', ''].includes(host)) return [bracketed(host)];
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return [hostname(), ...addresses.map(({ address }) => bracketed(address))];
+}
+
+const bracketed = (host: string) => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host);
+
+/** What a web-standard Request cannot carry, and what proxies and we could read differently. */
+function refuseEarly(request: IncomingMessage, response: ServerResponse): boolean {
+  const names = request.rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
+  const twice = (name: string) => names.indexOf(name) !== names.lastIndexOf(name);
+  const status =
+    request.method === 'TRACE' || request.method === 'CONNECT'
+      ? 405
+      : twice('host') || twice('origin') || twice('authorization')
+        ? 400
+        : undefined;
+  if (status === undefined) return false;
+  response.writeHead(status, {
+    Connection: 'close',
+    ...(status === 405 ? { Allow: 'GET, POST, DELETE' } : {}),
+  });
+  response.end();
+  return true;
+}
+
+function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
+    server.listen(port, host.replace(/^\[|\]$/g, ''), () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+function bindError(error: NodeJS.ErrnoException, host: string, port: number): RuntimeError {
+  if (error.code === 'EADDRINUSE') {
+    return new RuntimeError('PORT_IN_USE', `Port ${port} on ${host} is taken by another program.`, {
+      hint: 'Choose another port, or stop the program that listens there.',
+      data: { host, port },
+      cause: error,
+    });
+  }
+  return new RuntimeError(
+    'CONFIG_INVALID',
+    `Cannot listen on ${host}, port ${port} (${error.code ?? 'unknown'}).`,
+    {
+      hint: 'The host must be an address of this machine, and ports below 1024 need special rights.',
+      data: { host, port },
+      cause: error,
+    },
+  );
+}
+
+async function shutDown(server: Server, onclose: () => Promise<void>): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  const force = setTimeout(() => server.closeAllConnections(), GRACE_MS);
+  // Ending the sessions ends their streams; what is left after the grace is cut off.
+  await Promise.race([onclose(), closed]);
+  server.closeIdleConnections();
+  await closed;
+  clearTimeout(force);
+}

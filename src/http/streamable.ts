@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import {
+  INVALID_PARAMS,
+  INVALID_REQUEST,
+  isInitializeRequest,
+  type JSONRPCMessage,
+  type JSONRPCRequest,
+  type RequestId,
+  type Server,
+  WebStandardStreamableHTTPServerTransport,
+} from '@modelcontextprotocol/server';
+import { allowsBatches } from '../mcp/batch.js';
+import type { McpConnection, McpFace } from '../mcp/face.js';
+import { cancelledId, errorAnswer, idKey, isRequest, readMessage } from '../mcp/inbound.js';
+import { noSession, refusal, rpcResponse, tooManySessions } from './answers.js';
+import type { EventLog, SessionEvents } from './event-log.js';
+import type { Closable, Sessions } from './sessions.js';
+
+type Outgoing = Parameters<Sessions<Closable>['find']>[2];
+
+/** Knows which requests wait for an answer, which the SDK's transport keeps to itself. */
+class SessionTransport extends WebStandardStreamableHTTPServerTransport {
+  readonly waiting = new Set<string>();
+
+  override async send(message: JSONRPCMessage, options?: { relatedRequestId?: RequestId }): Promise<void> {
+    if (!('method' in message) && message.id !== undefined) this.waiting.delete(idKey(message.id));
+    await super.send(message, options);
+  }
+}
+
+/** One session of streamable HTTP as the revisions up to 2025-11-25 have it. */
+export class StreamableSession implements Closable {
+  readonly id: string;
+  readonly #transport: SessionTransport;
+  readonly #connection: McpConnection;
+  readonly #server: Server;
+  readonly #events: SessionEvents;
+
+  constructor(face: McpFace, principal: string, events: EventLog, onclose: (id: string) => void) {
+    this.id = randomUUID();
+    this.#events = events.forSession();
+    this.#connection = face.connect({ principal });
+    this.#server = this.#connection.createServer('legacy');
+    this.#transport = new SessionTransport({
+      sessionIdGenerator: () => this.id,
+      eventStore: this.#events,
+      onsessionclosed: (id) => onclose(id),
+    });
+  }
+
+  get busy(): boolean {
+    return this.#transport.waiting.size > 0;
+  }
+
+  async start(): Promise<void> {
+    await this.#server.connect(this.#transport);
+  }
+
+  handle(request: Request): Promise<Response> {
+    return this.#transport.handleRequest(request);
+  }
+
+  async post(request: Request, body: unknown): Promise<Response> {
+    const read = this.#readMessages(body);
+    if (read instanceof Response) return read;
+    const { waiting } = this.#transport;
+    const keys: string[] = [];
+    for (const message of read.filter(isRequest)) {
+      const key = idKey(message.id);
+      // A second request under an id that waits would take over the stream of the first.
+      if (waiting.has(key) || keys.includes(key)) return idInUse(message);
+      keys.push(key);
+    }
+    for (const key of keys) waiting.add(key);
+    const response = await this.#transport.handleRequest(request, { parsedBody: body });
+    if (response.ok) await this.#endCancelled(read);
+    else for (const key of keys) waiting.delete(key);
+    return response;
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close();
+    await this.#connection.close();
+    this.#events.clear();
+  }
+
+  #readMessages(body: unknown): readonly JSONRPCMessage[] | Response {
+    if (Array.isArray(body) && !allowsBatches(this.#server.getNegotiatedProtocolVersion())) {
+      return refusal(400, 'This revision of MCP has no batches', { code: INVALID_REQUEST });
+    }
+    const messages: JSONRPCMessage[] = [];
+    for (const value of Array.isArray(body) ? body : [body]) {
+      const read = readMessage(value);
+      if (!read.ok) return rpcResponse(400, read.answer);
+      messages.push(read.message);
+    }
+    if (messages.length > 0) return messages;
+    return refusal(400, 'An empty batch', { code: INVALID_REQUEST });
+  }
+
+  /**
+   * The SDK never ends the stream of a cancelled request, and a client that sees it end without an answer comes back
+   * to resume it. An error as its answer, which a client ignores by the specification, ends both.
+   */
+  async #endCancelled(messages: readonly JSONRPCMessage[]): Promise<void> {
+    for (const message of messages) {
+      const id = cancelledId(message);
+      if (id === undefined || !this.#transport.waiting.has(idKey(id))) continue;
+      const error = { code: INVALID_REQUEST, message: 'The request was cancelled' };
+      await this.#transport.send({ jsonrpc: '2.0', id, error });
+    }
+  }
+}
+
+export interface LegacyContext {
+  readonly face: McpFace;
+  readonly sessions: Sessions<StreamableSession>;
+  readonly events: EventLog;
+}
+
+/** A POST of the revisions with sessions: `initialize` opens one, everything else must name one. */
+export async function legacyPost(
+  context: LegacyContext,
+  request: Request,
+  principal: string,
+  body: unknown,
+  outgoing: Outgoing,
+): Promise<Response> {
+  const id = request.headers.get('mcp-session-id');
+  if (id !== null) {
+    return (await context.sessions.find(id, principal, outgoing)?.post(request, body)) ?? noSession();
+  }
+  if (!isInitialize(body)) {
+    return refusal(400, 'Mcp-Session-Id is missing; begin with initialize', { code: INVALID_REQUEST });
+  }
+  if (!isInitializeRequest(body)) {
+    return rpcResponse(400, errorAnswer(body.id ?? null, INVALID_PARAMS, 'initialize lacks what it needs'));
+  }
+  if (!context.sessions.hasRoom()) return tooManySessions();
+  const session = new StreamableSession(context.face, principal, context.events, (ended) =>
+    context.sessions.remove(ended),
+  );
+  context.sessions.add(session.id, principal, session);
+  context.sessions.find(session.id, principal, outgoing);
+  await session.start();
+  const response = await session.post(request, body);
+  if (!response.ok) context.sessions.remove(session.id);
+  return response;
+}
+
+/** GET opens the stream of a session or resumes one, DELETE ends the session. */
+export async function legacyOther(
+  context: LegacyContext,
+  request: Request,
+  principal: string,
+  outgoing: Outgoing,
+): Promise<Response> {
+  const id = request.headers.get('mcp-session-id');
+  if (id === null) return refusal(400, 'Mcp-Session-Id is missing', { code: INVALID_REQUEST });
+  return (await context.sessions.find(id, principal, outgoing)?.handle(request)) ?? noSession();
+}
+
+function isInitialize(body: unknown): body is { id?: string | number | null } {
+  const read = readMessage(body);
+  return read.ok && 'method' in read.message && read.message.method === 'initialize';
+}
+
+const idInUse = (request: JSONRPCRequest) =>
+  rpcResponse(400, errorAnswer(request.id, INVALID_REQUEST, 'Invalid request: the id is in use'));
