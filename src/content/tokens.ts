@@ -52,6 +52,12 @@ export async function fitsTokens(text: string, limit: number): Promise<boolean> 
   return takeTokens(await loadTokenizer(), text, 0, limit).end === text.length;
 }
 
+/** The exact number of tokens when it is at most `limit`, else undefined. Always counts. */
+export async function tokensWithin(text: string, limit: number): Promise<number | undefined> {
+  const { end, tokens } = takeTokens(await loadTokenizer(), text, 0, limit);
+  return end === text.length ? tokens : undefined;
+}
+
 /**
  * How far one gets in `text` from `start` with `limit` tokens. `end` is a place between two pieces, so it is never
  * inside a code point, and `tokens` is what stands between.

@@ -1,0 +1,150 @@
+import { join } from 'node:path';
+import type { ContentRef } from '../core/content.js';
+import type { Payload } from '../core/payload.js';
+import type { CallToolResult } from '../core/upstream.js';
+import { type Logger, silentLogger } from '../lib/log.js';
+import { chunkTotal } from './chunks.js';
+import { offloadResult } from './offload.js';
+import { type ContentPart, type ReadLimits, type ReadRequest, readContent } from './read.js';
+import { ContentStore, type NewContent } from './store.js';
+
+export interface ContentOptions {
+  /** Made if missing, mode 0700. Files in it whose name is a UUID, or ends in `.partial`, belong to the store. */
+  readonly directory: string;
+  /** Path of the SQLite file; may be shared with others. Default `content.db` in the directory. */
+  readonly database?: string | undefined;
+  /** Tokens of one text that a model is given at once. Default 4096, at least 256. */
+  readonly maxResultTokens?: number | undefined;
+  /** Default 24 h. */
+  readonly ttlMs?: number | undefined;
+  /** Default 2 GiB. When it is reached, the oldest go that no living task needs. */
+  readonly quotaBytes?: number | undefined;
+  /** Nothing younger is evicted. Default 15 min. */
+  readonly minKeepMs?: number | undefined;
+  /** Ms since the epoch. */
+  readonly clock?: (() => number) | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+export interface OffloadOptions {
+  readonly principal: string;
+  /** The references of this result are not evicted before (ms since the epoch), e.g. the expiry of its task. */
+  readonly keepUntil?: number | undefined;
+}
+
+export interface ContentStatistics {
+  readonly items: number;
+  readonly bytes: number;
+  readonly quotaBytes: number;
+}
+
+interface Settings {
+  readonly maxResultTokens: number;
+  readonly ttlMs: number;
+  readonly quotaBytes: number;
+}
+
+const MIB = 1024 * 1024;
+const SWEEP_MS = 10 * 60_000;
+
+/** What is too large for a model's context, kept on disk under references that belong to a principal. */
+export class ContentManager {
+  readonly #store: ContentStore;
+  readonly #maxTokens: number;
+  readonly #ttlMs: number;
+  readonly #quotaBytes: number;
+  readonly #limits: ReadLimits;
+  readonly #sweeper: NodeJS.Timeout;
+  #closed = false;
+
+  private constructor(store: ContentStore, settings: Settings, logger: Logger) {
+    this.#store = store;
+    this.#maxTokens = settings.maxResultTokens;
+    this.#ttlMs = settings.ttlMs;
+    this.#quotaBytes = settings.quotaBytes;
+    this.#limits = {
+      // The rest is for the words around a part: `[Chunk 3/17]`, and the call that goes on.
+      tokens: this.#maxTokens - Math.min(128, Math.floor(this.#maxTokens / 4)),
+      wholeBytes: 4 * MIB,
+      mediaBytes: 16 * MIB,
+      jsonBytes: 64 * MIB,
+      searchBytes: 64 * MIB,
+    };
+    this.#sweeper = setInterval(() => {
+      store
+        .sweepExpired()
+        .catch((error: unknown) => logger.warn({ error: String(error) }, 'content sweep failed'));
+    }, SWEEP_MS).unref();
+  }
+
+  /** @throws RuntimeError HOME_UNUSABLE, STORAGE_FAILED; RangeError for options that make no sense. */
+  static async open(options: ContentOptions): Promise<ContentManager> {
+    const maxResultTokens = atLeast(256, 'maxResultTokens', options.maxResultTokens ?? 4096);
+    const ttlMs = atLeast(1000, 'ttlMs', options.ttlMs ?? 24 * 3_600_000);
+    const quotaBytes = atLeast(1, 'quotaBytes', options.quotaBytes ?? 2048 * MIB);
+    const logger = options.logger ?? silentLogger;
+    const store = await ContentStore.open({
+      directory: options.directory,
+      database: options.database ?? join(options.directory, 'content.db'),
+      ttlMs,
+      quotaBytes,
+      minKeepMs: Math.min(ttlMs, options.minKeepMs ?? 15 * 60_000),
+      clock: options.clock ?? Date.now,
+      logger,
+    });
+    return new ContentManager(store, { maxResultTokens, ttlMs, quotaBytes }, logger);
+  }
+
+  /** Keeps something. The same bytes of the same principal are kept once. @throws RuntimeError STORAGE_FAILED. */
+  put(principal: string, content: NewContent): Promise<ContentRef> {
+    return this.#store.put(principal, content);
+  }
+
+  /** @throws RuntimeError CONTENT_NOT_FOUND, the same for malformed, unknown, expired and foreign. */
+  info(principal: string, refId: unknown): ContentRef {
+    const { newlines: _newlines, pinnedUntil: _pinnedUntil, ...ref } = this.#store.find(principal, refId);
+    return ref;
+  }
+
+  /** @throws RuntimeError CONTENT_NOT_FOUND, INVALID_ARGUMENTS, STORAGE_FAILED (damaged, unreadable). */
+  read(principal: string, refId: unknown, request: ReadRequest = {}): Promise<ContentPart> {
+    return readContent(this.#store, principal, refId, request, this.#limits);
+  }
+
+  /** @throws RuntimeError CONTENT_NOT_FOUND. */
+  delete(principal: string, refId: unknown): Promise<void> {
+    return this.#store.delete(principal, refId);
+  }
+
+  /** A result fit for a context: see `offloadResult`. Never rejects for want of storage. */
+  offload(payload: Payload<CallToolResult>, options: OffloadOptions): Promise<Payload<CallToolResult>> {
+    return offloadResult(payload, {
+      maxTokens: this.#maxTokens,
+      ttlMs: this.#ttlMs,
+      put: (content) => this.#store.put(options.principal, { ...content, keepUntil: options.keepUntil }),
+      chunksOf: async (ref) => {
+        const record = this.#store.find(options.principal, ref.id);
+        await using file = await this.#store.open(record);
+        return chunkTotal(await this.#store.chunkMap(record, file, this.#limits.tokens));
+      },
+    });
+  }
+
+  /** Of one principal, or of all. */
+  statistics(principal?: string): ContentStatistics {
+    return { ...this.#store.totals(principal), quotaBytes: this.#quotaBytes };
+  }
+
+  /** Idempotent. Everything that is kept stays for the next start. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    this.#store.close();
+  }
+}
+
+function atLeast(least: number, name: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new RangeError(`${name} must be an integer of at least ${least}, not ${value}`);
+}

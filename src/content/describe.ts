@@ -1,0 +1,65 @@
+import type { ContentRef } from '../core/content.js';
+import { humanBytes, measure } from './media.js';
+import { outlineText } from './outline.js';
+import { wholeCodePoint } from './tokens.js';
+
+/** Where a text went: kept under a reference, or not kept and why. */
+export type Kept =
+  | { readonly ref: ContentRef; readonly chunks: number; readonly ttlMs: number }
+  | { readonly lost: string };
+
+export interface LongText {
+  readonly text: string;
+  readonly mimeType?: string | undefined;
+  readonly tokens: number;
+  readonly kept: Kept;
+}
+
+/** The head of a long text, what it is, and how to get the rest. `headTokens` 0 leaves the head out. */
+export function describeText(long: LongText, headTokens: number): string {
+  const { text, tokens, kept } = long;
+  const head = headOf(text, Math.floor((text.length / Math.max(1, tokens)) * headTokens));
+  const outline = outlineText(text, long.mimeType);
+  const lines = countLines(text);
+  const facts = [
+    `${text.length} characters`,
+    `${lines} lines`,
+    `about ${tokens} tokens`,
+    outline.kind,
+    ...(outline.detail === undefined ? [] : [outline.detail]),
+  ].join(', ');
+  const start =
+    head === '' ? '' : `${head}\n\n[The first ${head.length} of ${text.length} characters are above.]\n`;
+  return `${start}${facts}.\n${howToGo(kept, outline.kind.startsWith('JSON'))}`;
+}
+
+/** One line for an image, a sound or another file. */
+export function describeMedia(type: string, mimeType: string, bytes: Buffer, kept: Kept): string {
+  const size = measure(mimeType, bytes);
+  const facts = [mimeType, humanBytes(bytes.length), ...(size === undefined ? [] : [size])].join(', ');
+  if ('lost' in kept) return `[${type}: ${facts}; not kept: ${kept.lost}]`;
+  return `[${type}: ${facts}] [Reference: ${kept.ref.id}] get_content(ref_id="${kept.ref.id}") shows it.`;
+}
+
+function howToGo(kept: Kept, isJson: boolean): string {
+  if ('lost' in kept) return `The rest is lost: ${kept.lost}`;
+  const { ref, chunks } = kept;
+  const looks = `lines="1-100"|search="regex"${isJson ? '|json_path="$..."' : ''}`;
+  return (
+    `[Reference: ${ref.id}] in ${chunks} chunks, kept for up to ${Math.round(kept.ttlMs / 360_000) / 10} h.\n` +
+    `Next: get_content(ref_id="${ref.id}", chunk_index=0..${chunks - 1}|${looks}).`
+  );
+}
+
+function headOf(text: string, chars: number): string {
+  if (chars <= 0) return '';
+  const cut = wholeCodePoint(text, Math.min(text.length, chars));
+  const newline = text.lastIndexOf('\n', cut);
+  return text.slice(0, newline > cut * 0.8 ? newline : cut);
+}
+
+function countLines(text: string): number {
+  let lines = 1;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines += 1;
+  return text.endsWith('\n') ? lines - 1 : lines;
+}

@@ -1,0 +1,275 @@
+import type { ContentRef } from '../core/content.js';
+import { RuntimeError } from '../core/errors.js';
+import { Payload } from '../core/payload.js';
+import type { CallToolResult, ContentBlock } from '../core/upstream.js';
+import { describeMedia, describeText, type Kept, type LongText } from './describe.js';
+import { mediaTypeOf } from './media.js';
+import { outlineValue } from './outline.js';
+import type { NewContent } from './store.js';
+import { countTokens, fitsTokens, tokensWithin } from './tokens.js';
+
+/** What offloading needs from the store. */
+export interface Keeper {
+  readonly maxTokens: number;
+  readonly ttlMs: number;
+  put(content: NewContent): Promise<ContentRef>;
+  chunksOf(ref: ContentRef): Promise<number>;
+}
+
+/** What stands in for a structuredContent that is too large. */
+export interface StructuredStandIn {
+  readonly ref_id?: string;
+  readonly outline: string;
+  readonly bytes: number;
+  readonly note: string;
+}
+
+/** A block as it will be given, or a long text whose head can still be made shorter. */
+type Part = { readonly block: ContentBlock } | { readonly long: LongText; readonly around: ContentBlock };
+
+/** Room that the words around a head take, in tokens. */
+const DESCRIPTION = 250;
+/** Heads get shorter, then go, when many long texts share one result. */
+const HEAD_SHARES = [1 / 4, 1 / 16, 0];
+
+/**
+ * Replaces what is too large for a model's context, and images and sounds of any size, by short descriptions with
+ * references. Everything else passes as it came; a result that needs nothing is given back as the same object, and one
+ * with fewer bytes than the limit has tokens is not even parsed. Never throws for want of storage: the call has had
+ * its effects already, so what cannot be kept is cut and marked.
+ */
+export async function offloadResult(
+  payload: Payload<CallToolResult>,
+  keeper: Keeper,
+): Promise<Payload<CallToolResult>> {
+  if (payload.byteLength <= keeper.maxTokens && !mayHoldMedia(payload.bytes)) return payload;
+  const result = payload.value;
+  if (typeof result !== 'object' || result === null) return payload;
+  try {
+    return await replaceParts(payload, result, keeper);
+  } catch (error) {
+    // JSON that is nested thousands of levels deep parses but cannot be printed again.
+    if (!(error instanceof RangeError)) throw error;
+    return await replaceWhole(payload, result, keeper);
+  }
+}
+
+/** Small results are looked at only when they might hold an image or a sound. */
+function mayHoldMedia(bytes: Uint8Array): boolean {
+  const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return json.includes('"image"') || json.includes('"audio"') || json.includes('"blob"');
+}
+
+async function replaceParts(
+  payload: Payload<CallToolResult>,
+  result: CallToolResult,
+  keeper: Keeper,
+): Promise<Payload<CallToolResult>> {
+  const blocks = Array.isArray(result.content) ? (result.content as readonly ContentBlock[]) : [];
+  const parts: Part[] = [];
+  for (const block of blocks) parts.push(await replaceBlock(block, keeper));
+  const content = await withinBudget(parts, keeper);
+  const structured = await replaceStructured(result.structuredContent, blocks, parts, keeper);
+  const changed =
+    structured !== result.structuredContent ||
+    content.length !== blocks.length ||
+    content.some((block, index) => block !== blocks[index]);
+  if (!changed) return payload;
+  return Payload.fromValue<CallToolResult>({
+    ...result,
+    content,
+    ...(structured === undefined ? {} : { structuredContent: structured }),
+  });
+}
+
+async function replaceBlock(block: ContentBlock, keeper: Keeper): Promise<Part> {
+  if (typeof block !== 'object' || block === null) return { block };
+  const { type } = block;
+  if ((type === 'image' || type === 'audio') && typeof block['data'] === 'string') {
+    const mimeType = typeof block['mimeType'] === 'string' ? block['mimeType'] : `${type}/*`;
+    return { block: await replaceMedia(block, type, type, mimeType, block['data'], keeper) };
+  }
+  if (type === 'text' && typeof block['text'] === 'string') {
+    return (await long({ ...block, text: '' }, block['text'], undefined, keeper)) ?? { block };
+  }
+  if (type === 'resource') return await replaceResource(block, keeper);
+  const json = JSON.stringify(block);
+  return (
+    (await long(
+      textBlock(block, `A content block of type ${type}:\n`),
+      json,
+      'application/json',
+      keeper,
+    )) ?? { block }
+  );
+}
+
+async function replaceResource(block: ContentBlock, keeper: Keeper): Promise<Part> {
+  const resource = block['resource'];
+  if (typeof resource !== 'object' || resource === null) return { block };
+  const { uri, mimeType, text, blob } = resource as Record<string, unknown>;
+  const name = typeof uri === 'string' ? uri : 'without a URI';
+  if (typeof blob === 'string') {
+    const type = typeof mimeType === 'string' ? mimeType : (mediaTypeOf(name) ?? 'application/octet-stream');
+    const kind = type.startsWith('image/') ? 'image' : type.startsWith('audio/') ? 'audio' : 'binary';
+    if (kind === 'binary' && (await fitsTokens(blob, keeper.maxTokens))) return { block };
+    return { block: await replaceMedia(block, kind, `resource ${name}`, type, blob, keeper) };
+  }
+  if (typeof text !== 'string') return { block };
+  const type = typeof mimeType === 'string' ? mimeType : undefined;
+  return (await long(textBlock(block, `Resource ${name}:\n`), text, type, keeper)) ?? { block };
+}
+
+async function replaceMedia(
+  block: ContentBlock,
+  kind: ContentRef['kind'],
+  label: string,
+  mimeType: string,
+  base64: string,
+  keeper: Keeper,
+): Promise<ContentBlock> {
+  const bytes = Buffer.from(base64, 'base64');
+  const kept = await keep({ kind, mimeType, data: bytes }, keeper);
+  return textBlock(block, describeMedia(label, mimeType, bytes, kept));
+}
+
+/** The part for a text above the limit; undefined for one that fits. `around` is the block that its head is put into. */
+async function long(
+  around: ContentBlock,
+  text: string,
+  mimeType: string | undefined,
+  keeper: Keeper,
+): Promise<Part | undefined> {
+  if (await fitsTokens(text, keeper.maxTokens)) return undefined;
+  const { tokens } = await countTokens(text, keeper.maxTokens);
+  const kept = await keep({ kind: 'text', mimeType: mimeType ?? 'text/plain', data: text }, keeper);
+  return { long: { text, mimeType, tokens, kept }, around };
+}
+
+async function keep(content: NewContent, keeper: Keeper): Promise<Kept> {
+  try {
+    const ref = await keeper.put(content);
+    const chunks = content.kind === 'text' ? await keeper.chunksOf(ref) : 1;
+    return { ref, chunks, ttlMs: keeper.ttlMs };
+  } catch (error) {
+    if (error instanceof RuntimeError) return { lost: error.message };
+    throw error;
+  }
+}
+
+/** Annotations and `_meta` of the block stay with what takes its place. */
+function textBlock(block: ContentBlock, text: string): ContentBlock {
+  const { annotations, _meta } = block;
+  return {
+    type: 'text',
+    text,
+    ...(annotations === undefined ? {} : { annotations }),
+    ...(_meta === undefined ? {} : { _meta }),
+  };
+}
+
+/** All blocks together within the limit: shorter heads first, then the last blocks become one reference. */
+async function withinBudget(parts: readonly Part[], keeper: Keeper): Promise<ContentBlock[]> {
+  const { maxTokens } = keeper;
+  let rendered: ContentBlock[] = [];
+  for (const share of HEAD_SHARES) {
+    rendered = parts.map((part) => render(part, Math.floor(maxTokens * share)));
+    if ((await fitting(rendered, maxTokens)) === rendered.length) return rendered;
+    // Nothing to shorten.
+    if (parts.every((part) => 'block' in part)) break;
+  }
+  const shown = await fitting(rendered, Math.max(0, Math.floor((maxTokens * 3) / 4) - DESCRIPTION));
+  const rest = rendered.slice(shown);
+  // One block on each line: `lines` and `json_path` both find a single one.
+  const text = `[\n${rest.map((block) => JSON.stringify(block)).join(',\n')}\n]`;
+  const { tokens } = await countTokens(text, maxTokens);
+  const kept = await keep({ kind: 'text', mimeType: 'application/json', data: text }, keeper);
+  const described = describeText(
+    { text, mimeType: 'application/json', tokens, kept },
+    Math.floor(maxTokens / 8),
+  );
+  const note = `${rest.length} further content blocks, as a JSON array with one block on each line:\n${described}`;
+  return [...rendered.slice(0, shown), { type: 'text', text: note }];
+}
+
+/** How many of the first blocks have at most `limit` tokens together. */
+async function fitting(blocks: readonly ContentBlock[], limit: number): Promise<number> {
+  const texts = blocks.map((block) =>
+    block?.type === 'text' && typeof block['text'] === 'string' ? block['text'] : JSON.stringify(block),
+  );
+  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  if (bytes <= limit) return blocks.length;
+  let left = limit;
+  for (const [index, text] of texts.entries()) {
+    const tokens = await tokensWithin(text, left);
+    if (tokens === undefined) return index;
+    left -= tokens;
+  }
+  return blocks.length;
+}
+
+function render(part: Part, headTokens: number): ContentBlock {
+  if ('block' in part) return part.block;
+  return { ...part.around, text: `${part.around['text']}${describeText(part.long, headTokens)}` };
+}
+
+/**
+ * A structuredContent above the limit becomes its outline and a reference. When a text block says the same, both
+ * share one reference.
+ */
+async function replaceStructured(
+  structured: unknown,
+  blocks: readonly ContentBlock[],
+  parts: readonly Part[],
+  keeper: Keeper,
+): Promise<unknown> {
+  if (structured === undefined || structured === null) return structured;
+  const json = JSON.stringify(structured);
+  if (await fitsTokens(json, keeper.maxTokens)) return structured;
+  const twin = parts.find(
+    (part, index) => 'long' in part && saysTheSame(blocks[index]?.['text'], structured, json),
+  );
+  const kept =
+    twin && 'long' in twin
+      ? twin.long.kept
+      : await keep({ kind: 'text', mimeType: 'application/json', data: json }, keeper);
+  const facts = { outline: outlineValue(structured), bytes: Buffer.byteLength(json) };
+  const standIn: StructuredStandIn =
+    'lost' in kept
+      ? { ...facts, note: `Too large for the context and not kept: ${kept.lost}` }
+      : {
+          ref_id: kept.ref.id,
+          ...facts,
+          note: `Too large for the context: get_content(ref_id="${kept.ref.id}", json_path="$...") reads parts of it.`,
+        };
+  return standIn;
+}
+
+/** The ways in which servers print their structuredContent; any other text is kept by itself. */
+function saysTheSame(text: unknown, structured: unknown, json: string): boolean {
+  return (
+    text === json ||
+    text === JSON.stringify(structured, null, 2) ||
+    text === JSON.stringify(structured, null, 4)
+  );
+}
+
+async function replaceWhole(
+  payload: Payload<CallToolResult>,
+  result: CallToolResult,
+  keeper: Keeper,
+): Promise<Payload<CallToolResult>> {
+  const text = Buffer.from(payload.bytes).toString('utf8');
+  const { tokens } = await countTokens(text, keeper.maxTokens);
+  const kept = await keep({ kind: 'text', mimeType: 'application/json', data: text }, keeper);
+  const described = describeText({ text, tokens, kept }, Math.floor(keeper.maxTokens / 4));
+  return Payload.fromValue<CallToolResult>({
+    ...(result.isError === undefined ? {} : { isError: result.isError }),
+    content: [
+      {
+        type: 'text',
+        text: `The result is nested too deeply to be taken apart; it is kept as a whole.\n${described}`,
+      },
+    ],
+  });
+}
