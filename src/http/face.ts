@@ -149,7 +149,7 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
 
   return {
     app,
-    listen: (address) => {
+    listen: async (address) => {
       mustBeSafe(address.host, options);
       if (!isLoopback(address.host)) guard = guardFor([...LOOPBACK_HOSTS, ...namesOfHost(address.host)]);
       return listen(app.fetch, {

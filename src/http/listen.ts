@@ -29,6 +29,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const CHECK_MS = 1_000;
 const MAX_CONNECTIONS = 2_048;
 const GRACE_MS = 1_000;
+const IDLE_CHECK_MS = 20;
 
 /** @throws RuntimeError PORT_IN_USE or CONFIG_INVALID */
 export async function listen(fetch: Fetch, options: ListenOptions): Promise<HttpListener> {
@@ -128,10 +129,10 @@ async function shutDown(server: Server, onclose: () => Promise<void>): Promise<v
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve());
   });
+  // Ending the sessions ends their streams, and a connection whose last response ended is idle, at some later time.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   const force = setTimeout(() => server.closeAllConnections(), GRACE_MS);
-  // Ending the sessions ends their streams; what is left after the grace is cut off.
-  await Promise.race([onclose(), closed]);
-  server.closeIdleConnections();
-  await closed;
+  await Promise.all([onclose(), closed]);
+  clearInterval(idle);
   clearTimeout(force);
 }
