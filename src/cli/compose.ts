@@ -9,6 +9,7 @@ import type { RuntimePort } from '../operations/table.js';
 import { openSession } from '../upstream/open-session.js';
 import { familyMemory } from '../upstream/stdio/family-memory.js';
 import { packageVersion } from './version.js';
+import { watchFile } from './watch-servers.js';
 
 /** Carried by every process we start, so that what is left over can be told from what is not ours. */
 export const MARKER = 'MCP_RUNTIME_MARKER';
@@ -33,31 +34,32 @@ export async function composeEngine(
   const { settings, environment } = options;
   const logger = options.logger ?? createLogger(settings.logLevel);
   const version = packageVersion();
-  const engineId = `${process.pid}.${randomUUID().slice(0, 8)}`;
-  let started = 0;
+  const marker = { name: MARKER, value: `${process.pid}.${randomUUID()}` };
   const baseEnv = Object.fromEntries(
     Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
-  const servers = await readServersFile(settings.configPath, {
-    environment,
-    mustExist: settings.configNamed,
-    baseDirectory: dirname(settings.configPath),
-  });
-  for (const problem of servers.problems) logger.warn({ server: problem.server }, problem.message);
+  const readServers = async () => {
+    const file = await readServersFile(settings.configPath, {
+      environment,
+      mustExist: settings.configNamed,
+      baseDirectory: dirname(settings.configPath),
+    });
+    for (const problem of file.problems) logger.warn({ server: problem.server }, problem.message);
+    return file;
+  };
+  let servers = await readServers();
   const engine = await RuntimeEngine.start({
     settings,
     stateDirectory: settings.home,
     servers,
-    open: (definition, _tenant, signal) => {
-      started += 1;
-      return openSession(definition, {
+    open: (definition, _tenant, signal) =>
+      openSession(definition, {
         signal,
-        marker: { name: MARKER, value: `${engineId}.${started}` },
+        marker,
         baseEnv,
         logger,
         clientInfo: { name: 'mcp-runtime', version },
-      });
-    },
+      }),
     familyMemory,
     logger,
     version,
@@ -65,7 +67,28 @@ export async function composeEngine(
     mode: 'embedded',
     memory: () => process.memoryUsage.rss(),
   });
-  return { engine, port: engine, logger, close: () => engine.close() };
+  const unwatch = watchFile(settings.configPath, () => {
+    readServers()
+      .then(async (file) => {
+        // A file that cannot be read at all is a slip of the pen, not a wish to lose every server.
+        const broken = file.problems.some((problem) => problem.fatal && problem.server === undefined);
+        servers = broken ? { ...servers, problems: file.problems } : file;
+        await engine.applyServers(servers);
+        engine.learnInBackground();
+      })
+      .catch((error: unknown) =>
+        logger.error({ error: String(error) }, 'the servers file could not be applied'),
+      );
+  });
+  return {
+    engine,
+    port: engine,
+    logger,
+    close: () => {
+      unwatch();
+      return engine.close();
+    },
+  };
 }
 
 /** The caller of a command: this user, for as long as the command runs. */

@@ -70,14 +70,17 @@ async function serveOverHttp(
   flags: ServeFlags,
   token: string | undefined,
 ): Promise<RunningFace> {
-  const { createHttpFace } = await import('../http/http-face.js');
+  const [{ createHttpFace }, { LOOPBACK_HOSTS }] = await Promise.all([
+    import('../http/face.js'),
+    import('../http/guard.js'),
+  ]);
   const face = createHttpFace(runtime.port, {
     expose: flags.expose,
     version: packageVersion(),
     logger: runtime.logger,
     ...(token === undefined ? {} : { verifyToken: oneToken(token) }),
-    allowedHosts: flags.allowedHost ?? [],
-    allowedOrigins: flags.allowedOrigin ?? [],
+    ...(flags.allowedHost === undefined ? {} : { allowedHosts: [...LOOPBACK_HOSTS, ...flags.allowedHost] }),
+    ...(flags.allowedOrigin === undefined ? {} : { allowedOrigins: flags.allowedOrigin }),
   });
   const listening = await face.listen({ host: flags.host, port: portOf(flags.port) });
   process.stderr.write(

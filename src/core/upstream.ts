@@ -59,6 +59,8 @@ export interface UpstreamSession {
   readonly identity: ServerIdentity;
   /** Process id of the direct child; undefined for remote servers. */
   readonly pid: number | undefined;
+  /** False from the moment on when no further answer can come; what was started may still be ending then. */
+  readonly isOpen: boolean;
   /** Resolves, never rejects, once nothing of the session is left. */
   readonly ended: Promise<SessionEnd>;
   /** All pages. Tools without a usable name are left out; `problems` says which and why. */

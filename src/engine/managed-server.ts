@@ -92,7 +92,12 @@ export class ManagedServer {
       const state = this.#state;
       switch (state.status) {
         case 'ready':
-          if (this.#session) return this.#session;
+          if (this.#session?.isOpen) return this.#session;
+          // It is gone for us, but what it started is still ending: the next one must not meet it.
+          if (this.#session) {
+            await untilAborted(this.#session.ended, signal);
+            continue;
+          }
           break;
         case 'draining':
           await untilAborted(this.#stopping ?? Promise.resolve(), signal);

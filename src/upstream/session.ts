@@ -33,6 +33,10 @@ export class Session implements UpstreamSession {
     return this.#channel.pid;
   }
 
+  get isOpen(): boolean {
+    return this.#peer.isOpen;
+  }
+
   get ended(): Promise<SessionEnd> {
     return this.#channel.ended;
   }

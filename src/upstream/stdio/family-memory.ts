@@ -7,7 +7,9 @@ import { listProcesses } from './process-table.js';
  */
 export async function familyMemory(leader: number): Promise<number | undefined> {
   const all = await listProcesses();
-  const family = new Set(all.filter((one) => one.pid === leader || one.group === leader).map((one) => one.pid));
+  const family = new Set(
+    all.filter((one) => one.pid === leader || one.group === leader).map((one) => one.pid),
+  );
   for (let grown = true; grown; ) {
     grown = false;
     for (const { pid, parent } of all) {
