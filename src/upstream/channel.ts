@@ -9,6 +9,8 @@ export interface Outgoing {
   /** Absent for a response. */
   readonly method?: string;
   readonly json: string;
+  /** Of a request: when its asker gives up, in performance.now() ms. */
+  readonly expiresAt?: number;
 }
 
 /** How far a request got. What is unsent never leaves, so there is nothing to cancel. */

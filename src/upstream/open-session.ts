@@ -11,6 +11,10 @@ import { endFacts } from './errors.js';
 import { type ClientInfo, handshake, refusedVersion } from './handshake.js';
 import { Peer } from './peer.js';
 import { cancelled } from './pending.js';
+import { ownDispatcher } from './remote/dispatcher.js';
+import { endpointOf } from './remote/endpoint.js';
+import { SseChannel } from './remote/sse-channel.js';
+import { StreamableHttpChannel } from './remote/streamable-http-channel.js';
 import { notificationEvents, Session } from './session.js';
 import type { Marker } from './stdio/process-family.js';
 import { startChild } from './stdio/start-child.js';
@@ -79,7 +83,7 @@ export async function openSession(
     onRequest: options.onRequest,
   });
   const shake = { server: name, clientInfo: options.clientInfo, capabilities: options.capabilities ?? {} };
-  const channel = await openChannel(definition, options, peer, maxMessageBytes, started.signal);
+  const channel = await openChannel(definition, options, peer, maxMessageBytes);
   peer.attach(channel);
   try {
     const identity = await handshake(peer, channel, shake, started);
@@ -97,7 +101,6 @@ async function openChannel(
   options: OpenSessionOptions,
   sink: ChannelSink,
   maxMessageBytes: number,
-  _signal: AbortSignal,
 ): Promise<MessageChannel> {
   const { logger, marker, baseEnv, cwd } = options;
   if (definition.transport === 'stdio') {
@@ -110,7 +113,14 @@ async function openChannel(
       sink,
     );
   }
-  throw new RuntimeError('UNSUPPORTED', 'not yet');
+  const endpoint = endpointOf(definition);
+  // A fetch that was given brings its own connections.
+  const dispatcher = options.fetch ? undefined : await ownDispatcher();
+  const send =
+    options.fetch ??
+    ((url, init) => fetch(url, { ...init, ...(dispatcher ? { dispatcher } : {}) } as RequestInit));
+  const http = { ...endpoint, server: definition.name, fetch: send, dispatcher, maxMessageBytes, logger };
+  return definition.transport === 'sse' ? new SseChannel(http, sink) : new StreamableHttpChannel(http, sink);
 }
 
 /** What a failed start is told as: what happened, and the last words of the server. */
@@ -127,28 +137,31 @@ function startFailed(
   if (mismatch) return mismatch;
   const words = end.stderr ? oneLine(lastLines(end.stderr, 600), 600) : '';
   const said = words === '' ? '' : ` It said last: ${words}`;
-  const fail = (why: string, hint: string) =>
-    new RuntimeError('SERVER_START_FAILED', `The server "${name}" ${why}.${said}`, {
+  const fail = (what: string, hint: string | undefined) =>
+    new RuntimeError('SERVER_START_FAILED', `${what}${said}`, {
       hint,
-      data: { ...endFacts(name, end), phase: 'initialize', ...(known ? { cause: known.code } : {}) },
+      data: {
+        ...known?.data,
+        ...endFacts(name, end),
+        phase: 'initialize',
+        ...(known ? { cause: known.code } : {}),
+      },
       cause: error,
     });
   if (timedOut || known?.code === 'TIMEOUT' || known?.code === 'CANCELLED') {
     return fail(
-      `did not answer initialize within ${seconds(startTimeoutMs)}`,
+      `The server "${name}" did not answer initialize within ${seconds(startTimeoutMs)}.`,
       'If it only needs longer, raise its "timeout"; else run its command by hand and look.',
     );
   }
   if (end.reason !== 'closed') {
     return fail(
-      `${end.message} before it answered initialize`,
+      `The server "${name}" ${end.message} before it answered initialize.`,
       'Read what it said last; a missing key or a wrong path is the usual cause.',
     );
   }
-  return fail(
-    `could not be initialised: ${known ? known.message : String(error)}`,
-    known?.hint ?? 'Check that its command is an MCP server.',
-  );
+  if (known) return fail(known.message, known.hint ?? 'Check that its definition names an MCP server.');
+  return fail(`The server "${name}" could not be initialised: ${String(error)}.`, undefined);
 }
 
 function seconds(ms: number): string {

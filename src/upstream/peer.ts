@@ -58,6 +58,11 @@ export class Peer implements ChannelSink {
     return { strayAnswers: this.#strayAnswers, noise: this.#noise, droppedRequests: this.#droppedRequests };
   }
 
+  /** Whether answers can still come. */
+  get isOpen(): boolean {
+    return this.#end === undefined;
+  }
+
   /** The channel needs the peer as its sink, so it comes second. */
   attach(channel: MessageChannel): void {
     this.#channel = channel;
@@ -99,7 +104,10 @@ export class Peer implements ChannelSink {
       leave: (settled, outcome) => this.#leave(channel, settled, outcome),
     });
     this.#pending.set(id, pending);
-    channel.send({ kind: 'request', id, method, json }).catch((error: RuntimeError) => pending.fail(error));
+    const expiresAt = performance.now() + options.timeoutMs;
+    channel
+      .send({ kind: 'request', id, method, json, expiresAt })
+      .catch((error: RuntimeError) => pending.fail(error));
     return pending.answer;
   }
 
