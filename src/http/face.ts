@@ -13,7 +13,7 @@ import { authentication, mustBeSafe } from './authentication.js';
 import { readJson } from './body.js';
 import { EventLog } from './event-log.js';
 import { type BearerEnv, hostGuard, LOOPBACK_HOSTS } from './guard.js';
-import { type HttpListener, isLoopback, listen, namesOfHost } from './listen.js';
+import { type HttpListener, isLoopback, listen, namesOfHost, type Timeouts } from './listen.js';
 import { type SessionLimits, Sessions } from './sessions.js';
 import { SseTransport } from './sse.js';
 import { type StatelessClient, statelessClient } from './stateless.js';
@@ -35,6 +35,7 @@ export interface HttpFaceOptions {
   readonly maxBodyBytes?: number | undefined;
   /** For each kind of session. Default 256, 30 minutes. */
   readonly sessions?: Partial<SessionLimits> | undefined;
+  readonly timeouts?: Timeouts | undefined;
 }
 
 export interface HttpFace {
@@ -155,6 +156,7 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
       return listen(app.fetch, {
         ...address,
         logger,
+        timeouts: options.timeouts,
         onclose: async () => {
           await Promise.allSettled([
             legacy.sessions.close(),

@@ -4,6 +4,7 @@ import { hostname, networkInterfaces } from 'node:os';
 import { getRequestListener } from '@hono/node-server';
 import { RuntimeError } from '../core/errors.js';
 import type { Logger } from '../lib/log.js';
+import { refusal } from './answers.js';
 
 export interface HttpListener {
   /** Without a path. */
@@ -19,6 +20,15 @@ export interface ListenOptions {
   readonly port: number;
   readonly logger: Logger;
   readonly onclose: () => Promise<void>;
+  readonly timeouts?: Timeouts | undefined;
+}
+
+/** Ms within which a request must have been sent; one that is slower is answered 408. */
+export interface Timeouts {
+  /** Default 10 s. */
+  readonly headersMs?: number | undefined;
+  /** For all of it, body included. Default 30 s. */
+  readonly requestMs?: number | undefined;
 }
 
 type Fetch = Parameters<typeof getRequestListener>[0];
@@ -36,12 +46,13 @@ export async function listen(fetch: Fetch, options: ListenOptions): Promise<Http
   const handle = getRequestListener(fetch, {
     // Our process may be somebody else's library.
     overrideGlobalObjects: false,
-    errorHandler: () => new Response(null, { status: 400 }),
+    // Comes before our guards, and only for a Host or a target that make no URL.
+    errorHandler: () => refusal(403, 'The Host header names another machine than this one.'),
   });
   const server = createServer(
     {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: options.timeouts?.headersMs ?? HEADERS_TIMEOUT_MS,
+      requestTimeout: options.timeouts?.requestMs ?? REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: CHECK_MS,
       keepAliveTimeout: REQUEST_TIMEOUT_MS,
     },

@@ -23,7 +23,7 @@ export interface McpFaceOptions {
 }
 
 /** The two families of protocol revisions: up to 2025-11-25 with `initialize`, and 2026-07-28 without. */
-export type Era = 'legacy' | 'modern';
+type Era = 'legacy' | 'modern';
 
 export interface McpFace {
   readonly logger: Logger;

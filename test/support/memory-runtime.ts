@@ -12,7 +12,7 @@ import {
   type RuntimePort,
 } from '../../src/operations/table.js';
 
-export interface SeenCall {
+interface SeenCall {
   readonly caller: Caller;
   readonly tool: string;
   readonly meta: unknown;
@@ -43,7 +43,7 @@ export const oddResult = {
   future: { top: 'level' },
 } as unknown as CallToolResult;
 
-export const stderrTail = `${'noise\n'.repeat(2000)}TypeError: cannot read the sea\n    at captain`;
+const stderrTail = `${'noise\n'.repeat(2000)}TypeError: cannot read the sea\n    at captain`;
 
 type Tools = Record<
   string,

@@ -6,7 +6,7 @@ import { type ServeStdioOptions, serveStdio } from '../../src/mcp/serve-stdio.js
 import { type MemoryRuntime, memoryRuntime } from './memory-runtime.js';
 import { eventually } from './processes.js';
 
-export interface Answer {
+interface Answer {
   readonly jsonrpc?: unknown;
   readonly id?: unknown;
   readonly method?: string;
