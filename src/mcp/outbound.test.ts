@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+import { Payload } from '../core/payload.js';
+import { messageBytes } from './outbound.js';
+
+const joined = (message: object) => Buffer.concat(messageBytes(message)).toString('utf8');
+
+describe('messageBytes', () => {
+  it('frames the bytes of a payload without parsing them', () => {
+    const payload = Payload.fromBytes(Buffer.from('{"content":[],"big":12345678901234567890}'));
+    expect(joined({ result: payload, jsonrpc: '2.0', id: 'a"b' })).toBe(
+      '{"jsonrpc":"2.0","id":"a\\"b","result":{"content":[],"big":12345678901234567890}}',
+    );
+  });
+
+  it('keeps a message one line, however the bytes were printed', () => {
+    const payload = Payload.fromBytes(Buffer.from('{\r\n  "content": [],\n  "a": "x\\ny\u2028"\n}'));
+    const line = joined({ result: payload, jsonrpc: '2.0', id: 1 });
+    expect(line).not.toMatch(/[\r\n]/);
+    expect(JSON.parse(line).result).toEqual({ content: [], a: 'x\ny\u2028' });
+  });
+
+  it('prints everything else as JSON', () => {
+    expect(joined({ jsonrpc: '2.0', method: 'm' })).toBe('{"jsonrpc":"2.0","method":"m"}');
+  });
+});
