@@ -22,7 +22,7 @@ export class ProgressGate {
   /** @param params of a `notifications/progress`, not yet trusted. */
   report(params: Readonly<Record<string, unknown>>): void {
     const { progress, total, message } = params;
-    if (typeof progress !== 'number' || progress < this.#last) return;
+    if (typeof progress !== 'number' || !(progress >= this.#last)) return;
     this.#last = progress;
     this.#held = {
       progress,

@@ -9,7 +9,7 @@ import { readCapped } from './read-body.js';
 const MAX_RECONNECTS = 5;
 /** Whatever a server asks for with `retry:`; 0 would be a tight loop. */
 const MIN_RECONNECT_MS = 500;
-const MAX_RECONNECT_MS = 8_000;
+const MAX_RECONNECT_MS = 4_000;
 /** After the answer the server should end the stream; this long it may, so that the connection can be used again. */
 const LINGER_MS = 250;
 

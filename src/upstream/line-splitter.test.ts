@@ -1,0 +1,63 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LineSplitter, type LongLine } from './line-splitter.js';
+
+function split(
+  chunks: readonly Buffer[],
+  maxBytes = 1_000_000,
+): { lines: string[]; long: LongLine[]; unfinished: number } {
+  const lines: string[] = [];
+  const long: LongLine[] = [];
+  const splitter = new LineSplitter(maxBytes, {
+    line: (line) => lines.push(line.toString('utf8')),
+    tooLong: (line) => long.push(line),
+  });
+  for (const chunk of chunks) splitter.push(chunk);
+  return { lines, long, unfinished: splitter.unfinished };
+}
+
+function cut(bytes: Buffer, at: readonly number[]): Buffer[] {
+  const places = [...new Set(at.map((place) => place % (bytes.byteLength + 1)))].sort((a, b) => a - b);
+  return [0, ...places].map((from, index) => bytes.subarray(from, places[index] ?? bytes.byteLength));
+}
+
+describe('LineSplitter', () => {
+  it('gives the same lines however the bytes are cut', () => {
+    const text = fc.string({
+      unit: fc.constantFrom('a', '\n', 'é', '漢', '🎉', '\r', '\u2028', '\u0085'),
+      maxLength: 60,
+    });
+    fc.assert(
+      fc.property(text, fc.array(fc.nat(), { maxLength: 12 }), (whole, at) => {
+        const expected = whole.split('\n');
+        const rest = expected.pop() ?? '';
+        const { lines, unfinished } = split(cut(Buffer.from(whole), at));
+        expect(lines).toEqual(expected);
+        expect(unfinished).toBe(Buffer.byteLength(rest));
+      }),
+    );
+  });
+
+  it('skips what is above the limit, tells both ends, and goes on', () => {
+    const line = `head${'x'.repeat(20_000)}tail`;
+    const pieces = cut(Buffer.from(`${line}\nnext\n`), [7, 9_000, 15_000]);
+    const { lines, long } = split(pieces, 10_000);
+    expect(lines).toEqual(['next']);
+    expect(long).toHaveLength(1);
+    expect(long[0]?.bytes).toBe(line.length);
+    expect(long[0]?.head.toString()).toMatch(/^headx+$/);
+    expect(long[0]?.tail.toString()).toMatch(/^x+tail$/);
+  });
+
+  it('is linear in bytes', () => {
+    const chunk = Buffer.alloc(64 * 1_024, 0x61);
+    const time = (count: number) => {
+      const start = performance.now();
+      split([...Array<Buffer>(count).fill(chunk), Buffer.from('\n')], 1e9);
+      return performance.now() - start;
+    };
+    time(64);
+    // Quadratic work would cost 64 times as much; the machine may be busy.
+    expect(time(1_024)).toBeLessThan(Math.max(400, time(128) * 40));
+  });
+});
