@@ -1,0 +1,285 @@
+import type { Caller, OperationContext } from '../core/caller.js';
+import { RuntimeError } from '../core/errors.js';
+import type { RuntimeEvent } from '../core/events.js';
+import type { OperationName } from '../operations/table.js';
+import { Channel, type ChannelEnd } from './channel.js';
+import { PROTOCOL_VERSION, type ServerFrame, serverFrame, type Welcome } from './frames.js';
+import { type ChannelLimits, INLINE_CHARS } from './limits.js';
+import type { LinkClient } from './link.js';
+import { decodeResult } from './result.js';
+
+interface Waiting {
+  readonly resolve: (output: never) => void;
+  readonly reject: (error: RuntimeError) => void;
+  readonly progress: OperationContext['progress'];
+  readonly clientId: string;
+  readonly release: () => void;
+  /** Whether the link has it: then it may run. */
+  sent: boolean;
+}
+
+export interface SessionOptions {
+  readonly link: LinkClient;
+  /** Of the package. */
+  readonly version: string;
+  readonly name?: string | undefined;
+  readonly pid?: number | undefined;
+  readonly limits?: Partial<ChannelLimits> | undefined;
+  readonly now: () => number;
+  /** Ms for the engine to answer the hello. */
+  readonly timeoutMs: number;
+  readonly onEvent: (event: RuntimeEvent) => void;
+  readonly onEnd: (end: ChannelEnd) => void;
+}
+
+/** One connection to one engine, from the welcome to the end. */
+export class ClientSession {
+  readonly #options: SessionOptions;
+  readonly #channel: Channel<ServerFrame>;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #attached = new Set<string>();
+  #welcomed: ((outcome: Welcome | ChannelEnd) => void) | undefined;
+  #welcome: Welcome | undefined;
+  #clockOffset = 0;
+  #lastId = 0;
+
+  private constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#channel = new Channel({
+      frames: serverFrame,
+      limits: options.limits,
+      now: options.now,
+      onFrame: (frame, body) => this.#on(frame, body),
+      onEnd: (end) => this.#ended(end),
+      onClock: (theirs) => this.#synchronise(theirs),
+    });
+  }
+
+  /** @throws RuntimeError ENGINE_UNAVAILABLE with the reason. */
+  static async open(options: SessionOptions): Promise<ClientSession> {
+    const session = new ClientSession(options);
+    const outcome = new Promise<Welcome | ChannelEnd>((resolve) => {
+      session.#welcomed = resolve;
+    });
+    const connection = await options.link(session.#channel);
+    session.#channel.bind(connection);
+    const timer = setTimeout(
+      () => session.#channel.end('silent', `The engine did not answer within ${options.timeoutMs} ms.`),
+      options.timeoutMs,
+    );
+    const { version, name, pid } = options;
+    session.#channel.send({
+      type: 'hello',
+      protocol: PROTOCOL_VERSION,
+      version,
+      name,
+      pid,
+      clock: options.now(),
+    });
+    const answer = await outcome;
+    clearTimeout(timer);
+    if ('reason' in answer)
+      throw new RuntimeError('ENGINE_UNAVAILABLE', `The engine refused the connection: ${answer.message}`, {
+        hint: answer.reason === 'version' ? 'Stop the old engine: mcp-runtime engine stop.' : undefined,
+        data: { reason: answer.reason },
+      });
+    if (answer.protocol !== PROTOCOL_VERSION) {
+      session.close();
+      throw new RuntimeError(
+        'ENGINE_UNAVAILABLE',
+        `The engine ${answer.version} speaks protocol ${answer.protocol}, this is ${PROTOCOL_VERSION}.`,
+      );
+    }
+    session.#welcome = answer;
+    return session;
+  }
+
+  get ended(): boolean {
+    return this.#channel.ended;
+  }
+
+  get welcome(): Welcome {
+    return this.#welcome as Welcome;
+  }
+
+  attach(caller: Caller): void {
+    this.#attached.add(caller.clientId);
+    this.#channel.send({ type: 'attach', caller });
+  }
+
+  detach(clientId: string): void {
+    for (const [id, waiting] of this.#waiting)
+      if (waiting.clientId === clientId)
+        this.#withdraw(id, waiting, new RuntimeError('CANCELLED', 'The client left.'));
+    this.#attached.delete(clientId);
+    this.#channel.send({ type: 'detach', clientId });
+  }
+
+  subscribe(on: boolean): void {
+    this.#channel.send({ type: 'subscribe', on });
+  }
+
+  close(): void {
+    this.#channel.end('closed', 'The front-end closed the connection.');
+  }
+
+  /** One call; `waitMs` from now on the caller is told TIMEOUT, and an engine does not begin it any more. */
+  call(op: OperationName, input: unknown, context: OperationContext, waitMs: number): Promise<never> {
+    return new Promise((resolve, reject) => {
+      const { signal } = context;
+      if (signal.aborted) throw withdrawn(signal.reason);
+      this.#lastId += 1;
+      const id = this.#lastId;
+      const text = print(input, context.meta);
+      const onAbort = () => this.#withdraw(id, waiting, withdrawn(signal.reason));
+      const timer = setTimeout(() => this.#withdraw(id, waiting, late(op, waitMs, waiting.sent)), waitMs);
+      timer.unref();
+      const waiting: Waiting = {
+        resolve,
+        reject,
+        progress: context.progress,
+        clientId: context.caller.clientId,
+        release: () => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', onAbort);
+        },
+        sent: false,
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.set(id, waiting);
+      const deadline = this.#options.now() + waitMs + this.#clockOffset;
+      this.#send(id, op, context, deadline, text, waiting);
+    });
+  }
+
+  #send(
+    id: number,
+    op: OperationName,
+    context: OperationContext,
+    deadline: number,
+    text: string,
+    waiting: Waiting,
+  ): void {
+    const { clientId } = context.caller;
+    const caller = JSON.stringify(this.#attached.has(clientId) ? clientId : context.caller);
+    const progress = context.progress === undefined ? '' : ',"progress":true';
+    const head = `{"type":"request","id":${id},"op":"${op}","caller":${caller},"deadline":${deadline}${progress}`;
+    const gate = () => {
+      waiting.sent = this.#waiting.has(id);
+      return waiting.sent;
+    };
+    if (text.length <= INLINE_CHARS) {
+      this.#channel.sendText(`${head},${text}}`, [], gate);
+      return;
+    }
+    const body = Buffer.from(`{${text}}`);
+    const { partBytes, maxBodyBytes } = this.#channel.limits;
+    if (body.byteLength > maxBodyBytes) {
+      const error = new RuntimeError(
+        'INVALID_ARGUMENTS',
+        `The arguments have ${body.byteLength} bytes; at most ${maxBodyBytes} are taken.`,
+      );
+      this.#take(id)?.reject(error);
+    } else if (body.byteLength <= partBytes) this.#channel.sendText(`${head}}`, [body], gate);
+    else this.#channel.sendLong(id, `${head},"size":${body.byteLength}}`, [body], gate);
+  }
+
+  #withdraw(id: number, waiting: Waiting, error: RuntimeError): void {
+    if (this.#waiting.get(id) !== waiting) return;
+    this.#take(id)?.reject(error);
+    this.#channel.forget(id);
+    // What still waits here never leaves; what left is followed by its cancel.
+    if (waiting.sent) this.#channel.send({ type: 'cancel', id });
+  }
+
+  #take(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return undefined;
+    this.#waiting.delete(id);
+    waiting.release();
+    return waiting;
+  }
+
+  #on(frame: ServerFrame, body: Uint8Array | undefined): void {
+    switch (frame.type) {
+      case 'result':
+        this.#take(frame.id)?.resolve(decodeResult(frame, body) as never);
+        return;
+      case 'error':
+        this.#take(frame.id)?.reject(RuntimeError.fromJSON(frame.error));
+        return;
+      case 'progress':
+        this.#waiting.get(frame.id)?.progress?.(frame.progress);
+        return;
+      case 'event':
+        this.#options.onEvent(frame.event);
+        return;
+      case 'welcome':
+        this.#synchronise(frame.clock);
+        this.#welcomed?.(frame);
+        return;
+      default:
+    }
+  }
+
+  /**
+   * What to add to our clock for the engine's. Its reading was taken before this moment, so the sum is never ahead
+   * of the engine's clock: a deadline may come early by the time of one message, never late. No clock of the
+   * calendar takes part, so that setting it changes nothing, and both ends may be on different machines.
+   */
+  #synchronise(theirs: number): void {
+    this.#clockOffset = theirs - this.#options.now();
+  }
+
+  #ended(end: ChannelEnd): void {
+    for (const id of [...this.#waiting.keys()]) {
+      const waiting = this.#take(id);
+      waiting?.reject(lost(end, waiting.sent && !(end.lastId !== undefined && id > end.lastId)));
+    }
+    this.#welcomed?.(end);
+    this.#options.onEnd(end);
+  }
+}
+
+function print(input: unknown, meta: OperationContext['meta']): string {
+  try {
+    const more = meta === undefined ? '' : `,"meta":${JSON.stringify(meta)}`;
+    return `"input":${JSON.stringify(input) ?? '{}'}${more}`;
+  } catch (error) {
+    throw new RuntimeError('INVALID_ARGUMENTS', `The arguments are no JSON: ${String(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
+function withdrawn(reason: unknown): RuntimeError {
+  return reason instanceof RuntimeError
+    ? reason
+    : new RuntimeError('CANCELLED', 'The caller withdrew the request.', { cause: reason });
+}
+
+function late(op: OperationName, waitMs: number, sent: boolean): RuntimeError {
+  return new RuntimeError(
+    'TIMEOUT',
+    sent
+      ? `The engine did not answer ${op} within ${waitMs} ms; it may have been executed.`
+      : `The engine took no request within ${waitMs} ms; ${op} was not executed.`,
+    { data: { executed: sent ? 'unknown' : false } },
+  );
+}
+
+function lost(end: ChannelEnd, mayHaveRun: boolean): RuntimeError {
+  if (mayHaveRun)
+    return new RuntimeError(
+      'OUTCOME_UNKNOWN',
+      `The engine was lost while the call was running: ${end.message}`,
+      {
+        hint: 'Look whether it took effect before you try it again.',
+        data: { reason: end.reason },
+      },
+    );
+  const code = end.reason === 'draining' ? 'ENGINE_DRAINING' : 'ENGINE_UNAVAILABLE';
+  return new RuntimeError(code, `The engine is gone, and the call was not executed: ${end.message}`, {
+    data: { reason: end.reason, executed: false },
+  });
+}

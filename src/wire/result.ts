@@ -1,0 +1,55 @@
+import { Payload } from '../core/payload.js';
+import type { ServerFrame } from './frames.js';
+import { INLINE_CHARS } from './limits.js';
+
+type ResultFrame = Extract<ServerFrame, { type: 'result' }>;
+
+export interface EncodedResult {
+  /** The head without its end: `,"size":n` may follow, then `}`. */
+  readonly head: string;
+  readonly body: readonly Uint8Array[];
+  readonly bytes: number;
+}
+
+/** The key under which the answer itself stands in the body when it is too long for the head. */
+const WHOLE = '';
+
+/** An answer for the wire: payloads leave as the bytes they are, the rest as JSON. */
+export function encodeResult(id: number, output: object): EncodedResult {
+  const body: Uint8Array[] = [];
+  const payloads: { key: string; bytes: number }[] = [];
+  let rest = output as Record<string, unknown>;
+  for (const [key, value] of Object.entries(output)) {
+    if (!(value instanceof Payload)) continue;
+    if (payloads.length === 0) rest = { ...rest };
+    delete rest[key];
+    body.push(value.bytes);
+    payloads.push({ key, bytes: value.bytes.byteLength });
+  }
+  const text = JSON.stringify(rest);
+  if (text.length > INLINE_CHARS) {
+    const bytes = Buffer.from(text);
+    body.unshift(bytes);
+    payloads.unshift({ key: WHOLE, bytes: bytes.byteLength });
+  }
+  const inline = text.length > INLINE_CHARS ? '' : `,"output":${text}`;
+  const index = payloads.length === 0 ? '' : `,"payloads":${JSON.stringify(payloads)}`;
+  let bytes = 0;
+  for (const part of body) bytes += part.byteLength;
+  return { head: `{"type":"result","id":${id}${inline}${index}`, body, bytes };
+}
+
+/** @throws Error when the body is not what the head says. */
+export function decodeResult(frame: ResultFrame, body: Uint8Array | undefined): Record<string, unknown> {
+  let output = frame.output ?? {};
+  let at = 0;
+  for (const { key, bytes } of frame.payloads ?? []) {
+    if (body === undefined || at + bytes > body.byteLength)
+      throw new Error('The body of a result is shorter than announced.');
+    const payload = Payload.fromBytes(body.subarray(at, at + bytes));
+    at += bytes;
+    if (key === WHOLE) output = payload.value as Record<string, unknown>;
+    else output[key] = payload;
+  }
+  return output;
+}
