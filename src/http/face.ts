@@ -75,7 +75,8 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
     (context) => {
       const client = context.authInfo?.extra?.['client'] as StatelessClient | undefined;
       if (!client) throw new Error('a stateless request without its client');
-      return client.createServer();
+      // Checked against the body before.
+      return client.createServer(context.requestInfo?.headers.get('mcp-method') ?? undefined);
     },
     { legacy: 'reject', onerror, maxRequestBodySize: maxBodyBytes },
   );

@@ -17,8 +17,8 @@ export class StatelessClient implements Closable {
     this.#connection = connection;
   }
 
-  createServer(): Server {
-    return this.#connection.createServer('modern');
+  createServer(method: string | undefined): Server {
+    return this.#connection.createServer('modern', method);
   }
 
   close(): Promise<void> {

@@ -34,14 +34,20 @@ export interface McpFace {
 /** One client. It may need several servers: each belongs to one era, and over stateless HTTP to one request. */
 export interface McpConnection {
   readonly caller: Caller;
-  /** A server for the SDK to connect to a transport. */
-  createServer(era: Era): Server;
+  /**
+   * A server for the SDK to connect to a transport.
+   * @param method of the one request that it is for, where the transport knows it.
+   */
+  createServer(era: Era, method?: string): Server;
   /** The client is gone: what it waits for is withdrawn. Idempotent. */
   close(): Promise<void>;
 }
 
 const INSTRUCTIONS =
   'One connection to many MCP servers. Find a tool with search_tools (plain words), read its arguments with get_tool_details, run it with execute_tool; servers start by themselves. Large results come as [Reference: id]: read the part you need with get_content.';
+
+/** What is not answered by the SDK itself. */
+const SERVED: ReadonlySet<string> = new Set(['tools/list', 'tools/call']);
 
 /** The definitions are fixed for the life of the process. */
 const LIST_TTL_MS = 3_600_000;
@@ -81,7 +87,7 @@ class Connection implements McpConnection {
     };
   }
 
-  createServer(era: Era): Server {
+  createServer(era: Era, method?: string): Server {
     const server = new Server(
       { name: 'mcp-runtime', version: this.#options.version },
       {
@@ -95,7 +101,10 @@ class Connection implements McpConnection {
       },
     );
     // Registered handlers strip unknown fields and refuse content types of later revisions; the fallback passes both.
-    server.fallbackRequestHandler = (request, context) => this.#handle(server, era, request, context);
+    // Without it the SDK answers an unknown method before it hands on, which over stateless HTTP makes it a 404.
+    if (method === undefined || SERVED.has(method)) {
+      server.fallbackRequestHandler = (request, context) => this.#handle(server, era, request, context);
+    }
     server.oninitialized = () => this.#arrive(server.getClientVersion()?.name);
     server.onerror = (error) => this.#options.logger.debug({ err: error }, 'mcp connection');
     server.onclose = () => this.#servers.delete(server);

@@ -377,6 +377,16 @@ describe('streamable HTTP without sessions, 2026-07-28', () => {
     expect(runtime.calls).toHaveLength(0);
   });
 
+  it('HTP-05: answers an unknown method with 404', async () => {
+    const { post } = await start();
+    for (const method of ['resources/list', 'no/such', 'initialize', 'ping']) {
+      const body = { jsonrpc: '2.0', id: 1, method, params: { _meta: modernMeta() } };
+      const response = await post(body, modernHeaders(method));
+      expect(response.status, method).toBe(404);
+      expect((await messagesOf(response))[0], method).toMatchObject({ id: 1, error: { code: -32601 } });
+    }
+  });
+
   it('ends idle clients', async () => {
     const { post, runtime } = await start({ sessions: { idleMs: 200 } });
     await messagesOf(await post(modernCall('echo'), modernHeaders('tools/call', 'execute_tool')));
