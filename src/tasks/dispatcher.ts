@@ -1,0 +1,290 @@
+import type { RuntimeError } from '../core/errors.js';
+import type { RuntimeEvent } from '../core/events.js';
+import type { Payload } from '../core/payload.js';
+import type { CallToolResult, Progress } from '../core/upstream.js';
+import type { Emitter } from '../lib/emitter.js';
+import type { Logger } from '../lib/log.js';
+import { Job, untilAbandoned } from './job.js';
+import { inOrder, nextToStart } from './order.js';
+import type { Settings } from './queue-options.js';
+import * as errors from './task-errors.js';
+import type { TaskResults } from './task-results.js';
+import type { Ending, TaskRow, TaskRows } from './task-rows.js';
+import { type RunTask, toSpec } from './task-spec.js';
+
+const PROGRESS_WRITE_MS = 2000;
+const PROGRESS_EVENT_MS = 250;
+const START_RETRY_MS = 5000;
+
+export interface DispatcherParts {
+  readonly settings: Settings;
+  readonly rows: TaskRows;
+  readonly results: TaskResults;
+  readonly run: RunTask;
+  readonly events: Emitter<RuntimeEvent>;
+  readonly logger: Logger;
+}
+
+/** Brings waiting tasks to free workers, and writes how each ends. */
+export class Dispatcher {
+  /** Nothing is started while false. */
+  working = false;
+  readonly #parts: DispatcherParts;
+  readonly #queued = new Map<string, Job>();
+  readonly #running = new Map<string, Job>();
+  /** Ends that the disk did not take; they are tried again and hold meanwhile. */
+  readonly #unsaved = new Map<string, Ending>();
+  #averageMs = 2000;
+  #closed = false;
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
+  }
+
+  get queued(): number {
+    return this.#queued.size;
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Some time after which a place may be free. */
+  get expectedWaitMs(): number {
+    const wait = (this.#averageMs * (this.#queued.size + 1)) / this.#parts.settings.workers;
+    return Math.min(300_000, Math.max(1000, wait));
+  }
+
+  job(id: string): Job | undefined {
+    return this.#queued.get(id) ?? this.#running.get(id);
+  }
+
+  waitingFor(server: string): TaskRow[] {
+    return [...this.#queued.values()].map(({ row }) => row).filter((row) => row.server === server);
+  }
+
+  /** 1 is next. */
+  position(id: string): number {
+    const { settings } = this.#parts;
+    const order = inOrder(this.#waiting(), settings.clock(), settings.ageingMs);
+    return order.findIndex((row) => row.id === id) + 1;
+  }
+
+  /** Whether the task's end is still to come. */
+  isLiving(id: string): boolean {
+    return !this.#closed && this.job(id)?.settled === false;
+  }
+
+  /** The row as it stands, with an end that could not be written yet. */
+  current(row: TaskRow): TaskRow {
+    const unsaved = this.#unsaved.get(row.id);
+    if (!unsaved) return row;
+    const { status, endedAt, expiresAt, error } = unsaved;
+    return { ...row, status, endedAt, expiresAt, error };
+  }
+
+  /** Tries again to write the ends that could not be. */
+  saveEnds(): void {
+    for (const [id, ending] of this.#unsaved) {
+      this.#parts.rows.end(id, ending);
+      this.#unsaved.delete(id);
+    }
+  }
+
+  /** Resolves when everything that runs now has given its worker back. */
+  async idle(): Promise<void> {
+    await Promise.allSettled([...this.#running.values()].map((job) => job.done));
+  }
+
+  /** Aborts what runs. An idempotent task goes back to its place in the queue, any other may have run. */
+  async stop(): Promise<void> {
+    this.working = false;
+    for (const job of this.#running.values()) {
+      const error = errors.interrupted(job.row, 'the engine was stopped');
+      if (job.row.idempotent && !job.settled) this.#giveBack(job);
+      else this.end(job.row, 'failed', error);
+      job.abort(error);
+    }
+    await this.idle();
+    this.#closed = true;
+    for (const job of this.#queued.values()) {
+      job.dispose();
+      this.#changed(job.row);
+    }
+  }
+
+  enqueue(row: TaskRow): Job {
+    const job = new Job({ ...row, status: 'queued' });
+    this.#queued.set(row.id, job);
+    if (row.countWaiting) {
+      job.setDeadline(row.createdAt + row.timeoutMs - this.#now(), () =>
+        this.end(row, 'failed', errors.outOfTime(row, row.timeoutMs, false)),
+      );
+    }
+    return job;
+  }
+
+  /** Starts as many as there are free workers. Synchronous, so that two callers never start the same one. */
+  pump(): void {
+    const { workers, ageingMs, maxPerServer } = this.#parts.settings;
+    while (this.working && this.#running.size < workers && this.#queued.size > 0) {
+      const waiting = this.#waiting();
+      const runningOf = (server: string) =>
+        [...this.#running.values()].filter(({ row }) => row.server === server).length;
+      const next = nextToStart(
+        waiting,
+        this.#now(),
+        ageingMs,
+        runningOf,
+        (row) => row.maxPerServer ?? maxPerServer,
+      );
+      if (!next) return;
+      try {
+        this.#start(next.id);
+      } catch (error) {
+        // Without the mark on disk a crash would run it twice: it waits until the disk takes the mark.
+        this.#parts.logger.error(
+          { error: String(error) },
+          'a task cannot be started: its state cannot be stored',
+        );
+        setTimeout(() => this.pump(), START_RETRY_MS).unref();
+        return;
+      }
+    }
+  }
+
+  #start(id: string): void {
+    const job = this.#queued.get(id);
+    const startedAt = this.#now();
+    const marked = this.#parts.rows.start(id, startedAt);
+    this.#queued.delete(id);
+    if (!job || !marked) return;
+    job.row = { ...job.row, status: 'running', startedAt, attempts: job.row.attempts + 1 };
+    this.#running.set(id, job);
+    this.#changed(job.row);
+    job.done = this.#execute(job, startedAt);
+  }
+
+  async #execute(job: Job, startedAt: number): Promise<void> {
+    const { row } = job;
+    const left = row.countWaiting ? Math.max(1, row.createdAt + row.timeoutMs - startedAt) : row.timeoutMs;
+    job.setDeadline(left + this.#parts.settings.overrunMs, () => {
+      const error = errors.outOfTime(row, row.timeoutMs, true);
+      this.end(row, 'failed', error);
+      job.abort(error);
+    });
+    try {
+      const context = {
+        taskId: row.id,
+        attempt: row.attempts,
+        signal: job.signal,
+        progress: (progress: Progress) => this.#progress(job, progress),
+      };
+      // In a microtask: a run that throws at once must not throw into the pump.
+      const run = Promise.resolve().then(() => this.#parts.run(toSpec(row, left), context));
+      const payload = await untilAbandoned(run, job.signal, this.#parts.settings.graceMs);
+      if (!job.settled) await this.#complete(row, payload);
+    } catch (error) {
+      this.end(row, 'failed', errors.asRuntimeError(error));
+    } finally {
+      job.dispose();
+      this.#running.delete(row.id);
+      this.#averageMs = this.#averageMs * 0.8 + (this.#now() - startedAt) * 0.2;
+      this.pump();
+    }
+  }
+
+  async #complete(row: TaskRow, payload: Payload<CallToolResult>): Promise<void> {
+    let stored: Awaited<ReturnType<TaskResults['keep']>>;
+    try {
+      stored = await this.#parts.results.keep(row.id, payload);
+    } catch (error) {
+      this.end(row, 'failed', errors.resultNotStored(error));
+      return;
+    }
+    const first = this.end(row, 'completed', undefined, stored);
+    if (!first && stored.resultFile !== undefined) await this.#parts.results.remove([stored.resultFile]);
+  }
+
+  /** Writes how a task ended, once. @returns false when it had ended before. */
+  end(
+    row: TaskRow,
+    status: Ending['status'],
+    error?: RuntimeError,
+    stored: Pick<Ending, 'result' | 'resultFile'> = {},
+  ): boolean {
+    const job = this.#queued.get(row.id) ?? this.#running.get(row.id);
+    if (job?.settled || this.#closed) return false;
+    const endedAt = this.#now();
+    const times = { endedAt, expiresAt: endedAt + this.#parts.settings.ttlMs };
+    try {
+      if (!this.#parts.rows.end(row.id, { status, ...times, error: error?.toJSON(), ...stored }))
+        return false;
+    } catch (problem) {
+      this.#parts.logger.error(
+        { task: row.id, error: String(problem) },
+        'the end of a task could not be stored',
+      );
+      const lost = status === 'completed';
+      const ending = {
+        status: lost ? ('failed' as const) : status,
+        ...times,
+        error: (lost ? errors.resultNotStored(problem) : error)?.toJSON(),
+      };
+      this.#unsaved.set(row.id, ending);
+      // The result may have been what did not fit: the bare end is tried at once, and again by the sweep.
+      setTimeout(() => this.#saveEndsQuietly(), 0).unref();
+    }
+    if (job) job.settled = true;
+    if (this.#queued.delete(row.id)) job?.dispose();
+    this.#changed(row);
+    return true;
+  }
+
+  #progress(job: Job, progress: Progress): void {
+    if (job.settled || this.#closed) return;
+    job.progress = progress;
+    const now = this.#now();
+    if (now - job.lastEvent >= PROGRESS_EVENT_MS) {
+      job.lastEvent = now;
+      this.#changed(job.row);
+    }
+    if (now - job.lastWrite < PROGRESS_WRITE_MS) return;
+    job.lastWrite = now;
+    try {
+      this.#parts.rows.setProgress(job.row.id, progress);
+    } catch (error) {
+      this.#parts.logger.warn({ error: String(error) }, 'progress of a task could not be stored');
+    }
+  }
+
+  #giveBack(job: Job): void {
+    job.settled = true;
+    try {
+      this.#parts.rows.requeue(job.row.id, true);
+    } catch (error) {
+      // It stays marked as running, which the next start understands as well.
+      this.#parts.logger.warn({ error: String(error) }, 'a task could not be put back into the queue');
+    }
+  }
+
+  #saveEndsQuietly(): void {
+    try {
+      if (!this.#closed) this.saveEnds();
+    } catch (error) {
+      this.#parts.logger.warn({ error: String(error) }, 'the end of a task still cannot be stored');
+    }
+  }
+
+  #waiting(): TaskRow[] {
+    return [...this.#queued.values()].map(({ row }) => row);
+  }
+
+  #changed({ id, principal }: Pick<TaskRow, 'id' | 'principal'>): void {
+    this.#parts.events.emit({ type: 'task-changed', taskId: id, principal });
+  }
+
+  #now(): number {
+    return this.#parts.settings.clock();
+  }
+}
