@@ -24,60 +24,96 @@ export async function run({ engine = 'shared' } = {}) {
       },
     }),
   );
-  const env = { MCP_RUNTIME_HOME: home, MCP_RUNTIME_CONFIG: config, MAX_RESULT_TOKENS: '100000000', ENGINE_IDLE_TIMEOUT: '5' };
+  const env = {
+    MCP_RUNTIME_HOME: home,
+    MCP_RUNTIME_CONFIG: config,
+    MAX_RESULT_TOKENS: '100000000',
+    ENGINE_IDLE_TIMEOUT: '5',
+  };
   const direct = await startClient(process.execPath, [everything]);
   const directGood = await startClient(process.execPath, [good]);
-  const through = await startClient(process.execPath, [join(project, 'dist/bin.js'), 'serve', '--engine', engine], env);
-  const execute = (server_name, tool_name, args) => through.call('execute_tool', { server_name, tool_name, arguments: args });
+  const through = await startClient(
+    process.execPath,
+    [join(project, 'dist/bin.js'), 'serve', '--engine', engine],
+    env,
+  );
+  const execute = (server_name, tool_name, args) =>
+    through.call('execute_tool', { server_name, tool_name, arguments: args });
 
   const ways = {
     direct: () => direct.call('echo', { message: 'hello' }),
     through: () => execute('everything', 'echo', { message: 'hello' }),
   };
   const rows = [];
-  const row = (measure, a, b, show) => rows.push({ measure, direct: show(a), through: show(b), ratio: ratio(b, a) });
+  const row = (measure, a, b, show) =>
+    rows.push({ measure, direct: show(a), through: show(b), ratio: ratio(b, a) });
 
   for (const way of Object.values(ways)) await throughput(way, 500, 8);
   const samples = { direct: [], through: [] };
   // Interleaved, so that what else the machine does falls on both alike.
   for (let round = 0; round < ROUNDS; round++)
     for (const [name, way] of Object.entries(ways)) samples[name].push(...(await latencies(way, 400)));
-  for (const q of [0.5, 0.99]) row(`echo p${q * 100}`, quantile(samples.direct, q), quantile(samples.through, q), micros);
+  for (const q of [0.5, 0.99])
+    row(`echo p${q * 100}`, quantile(samples.direct, q), quantile(samples.through, q), micros);
 
   for (const inFlight of [1, 8, 64]) {
     const rates = { direct: [], through: [] };
     for (let round = 0; round < ROUNDS; round++)
       for (const [name, way] of Object.entries(ways)) rates[name].push(await throughput(way, 1000, inFlight));
-    row(`echo calls/s, ${inFlight} in flight`, quantile(rates.direct, 0.5), quantile(rates.through, 0.5), (n) => `${n.toFixed(0)}/s`);
+    row(
+      `echo calls/s, ${inFlight} in flight`,
+      quantile(rates.direct, 0.5),
+      quantile(rates.through, 0.5),
+      (n) => `${n.toFixed(0)}/s`,
+    );
   }
 
-  for (const [label, bytes, count] of [['1 MiB', 1_048_576, 8], ['10 MiB', 10_485_760, 3]]) {
+  for (const [label, bytes, count] of [
+    ['1 MiB', 1_048_576, 8],
+    ['10 MiB', 10_485_760, 3],
+  ]) {
     const large = { direct: [], through: [] };
     await execute('good', 'blob', { bytes });
     for (let round = 0; round < ROUNDS; round++) {
       large.direct.push(...(await latencies(() => directGood.call('blob', { bytes }), count)));
       large.through.push(...(await latencies(() => execute('good', 'blob', { bytes }), count)));
     }
-    row(`result of ${label}, p50`, quantile(large.direct, 0.5), quantile(large.through, 0.5), (ms) => `${ms.toFixed(1)} ms`);
+    row(
+      `result of ${label}, p50`,
+      quantile(large.direct, 0.5),
+      quantile(large.through, 0.5),
+      (ms) => `${ms.toFixed(1)} ms`,
+    );
   }
 
   const status = JSON.parse(
     await new Promise((resolve) => {
       import('node:child_process').then(({ execFile }) =>
-        execFile(process.execPath, [join(project, 'dist/bin.js'), 'ps', '--json', '--home', home, '--config', config], (_error, stdout) => resolve(stdout || '{}')),
+        execFile(
+          process.execPath,
+          [join(project, 'dist/bin.js'), 'ps', '--json', '--home', home, '--config', config],
+          (_error, stdout) => resolve(stdout || '{}'),
+        ),
       );
     }),
   );
   const pids = [through.pid, ...(engine === 'shared' && status.engine ? [status.engine.pid] : [])];
   const used = pids.map(memory);
   const sum = (key) => used.reduce((total, one) => total + one[key], 0);
-  rows.push({ measure: 'memory of ours after that (RSS / PSS)', direct: '-', through: `${sum('rss').toFixed(0)} / ${sum('pss').toFixed(0)} MiB`, ratio: '' });
+  rows.push({
+    measure: 'memory of ours after that (RSS / PSS)',
+    direct: '-',
+    through: `${sum('rss').toFixed(0)} / ${sum('pss').toFixed(0)} MiB`,
+    ratio: '',
+  });
 
   await Promise.all([direct.close(), directGood.close(), through.close()]);
   if (engine === 'shared')
     await new Promise((resolve) => {
       import('node:child_process').then(({ execFile }) =>
-        execFile(process.execPath, [join(project, 'dist/bin.js'), 'engine', 'stop', '--home', home], () => resolve()),
+        execFile(process.execPath, [join(project, 'dist/bin.js'), 'engine', 'stop', '--home', home], () =>
+          resolve(),
+        ),
       );
     });
   await rm(work, { recursive: true, force: true, maxRetries: 5 });

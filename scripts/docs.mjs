@@ -1,17 +1,16 @@
 // Writes the documents that are derived from tables: docs/operations.md and docs/errors.md.
 // With --check it changes nothing and fails when they are out of date.
 import { readFile, writeFile } from 'node:fs/promises';
+import { errorTable } from '../dist/core/errors.js';
 import { operationNames, operations } from '../dist/operations/table.js';
 import { inputSchema, outputSchema } from '../dist/operations/tool-definition.js';
-import { errorTable } from '../dist/core/errors.js';
 
 const typeOf = (schema) => {
   if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(' or ');
   if (schema.const !== undefined) return `\`${schema.const}\``;
   if (schema.anyOf ?? schema.oneOf) return (schema.anyOf ?? schema.oneOf).map(typeOf).join(' or ');
   if (schema.type === 'array') return `list of ${typeOf(schema.items ?? {})}`;
-  if (schema.type === 'object' && schema.properties)
-    return `{${Object.keys(schema.properties).join(', ')}}`;
+  if (schema.type === 'object' && schema.properties) return `{${Object.keys(schema.properties).join(', ')}}`;
   return schema.type ?? 'anything';
 };
 
@@ -65,7 +64,10 @@ what to do next. *Audience*: who can do something about it. *Retryable*: whether
 | code | what it means | audience | retryable | HTTP status | exit code |
 |---|---|---|---|---|---|
 ${Object.entries(errorTable)
-  .map(([code, e]) => `| \`${code}\` | ${e.says} | ${e.audience} | ${e.retryable ? 'yes' : 'no'} | ${e.http} | ${e.exit} |`)
+  .map(
+    ([code, e]) =>
+      `| \`${code}\` | ${e.says} | ${e.audience} | ${e.retryable ? 'yes' : 'no'} | ${e.http} | ${e.exit} |`,
+  )
   .join('\n')}
 
 A command line that cannot be read ends with exit code 2, an interrupted command with 130.

@@ -30,7 +30,10 @@ export async function throughput(call, count, inFlight) {
 
 /** Proportional and resident memory of one process in MiB (Linux). */
 export function memory(pid) {
-  const read = (file, name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/${file}`, 'utf8'))?.[1] ?? 0) / 1024;
+  const read = (file, name) =>
+    Number(
+      new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/${file}`, 'utf8'))?.[1] ?? 0,
+    ) / 1024;
   return { rss: read('status', 'VmRSS'), pss: read('smaps_rollup', 'Pss') };
 }
 

@@ -172,7 +172,7 @@ export class Catalog {
   }
 
   searchServers(wish: { query: string; limit: number; minScore: number }): {
-    hits: { server: string; score: number }[];
+    hits: readonly { readonly server: string; readonly score: number }[];
     degraded: boolean;
   } {
     return this.#search.searchServers(wish.query, { limit: wish.limit, minScore: wish.minScore });

@@ -49,6 +49,11 @@ function build(finish: (code: number) => void): Command {
         .choices(['tools', 'router'])
         .default('tools'),
     )
+    .addOption(
+      new Option('--engine <where>', 'share one engine, or have one in this process')
+        .choices(['shared', 'embedded'])
+        .default('shared'),
+    )
     .action(run(async (flags) => (await import('./serve.js')).serve(flags)));
 
   command('index', 'learn the tools of all servers now')

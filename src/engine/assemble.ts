@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { Catalog } from '../catalog/catalog.js';
 import { learntMigrations } from '../catalog/learnt-store.js';
-import { SearchIndex } from '../catalog/search/index.js';
+import { createSearchIndex, loadStaticEmbedder, type StaticEmbedder } from '../catalog/search/index.js';
 import { ContentManager } from '../content/content-manager.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { Emitter } from '../lib/emitter.js';
+import type { Logger } from '../lib/log.js';
 import { openDatabase, type Sqlite } from '../lib/sqlite.js';
 import { TaskQueue } from '../tasks/task-queue.js';
 import type { EngineOptions } from './engine-options.js';
@@ -27,7 +28,7 @@ export interface Parts {
 export async function assemble(options: EngineOptions, events: Emitter<RuntimeEvent>): Promise<Parts> {
   const { settings, logger, stateDirectory } = options;
   const catalogDb = openDatabase(join(settings.home, 'catalog.db'), 'catalog', learntMigrations);
-  const catalog = new Catalog({ db: catalogDb, search: new SearchIndex() });
+  const catalog = new Catalog({ db: catalogDb, search: createSearchIndex(embedder(logger)) });
   const content = await ContentManager.open({
     directory: stateDirectory === settings.home ? settings.contentPath : join(stateDirectory, 'content'),
     maxResultTokens: settings.maxResultTokens,
@@ -57,15 +58,24 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
     onChange: (server) => events.emit({ type: 'catalog-changed', servers: [server] }),
   });
   const executor = new Executor({ catalog, supervisor, learner, content, autoStart: settings.autoStart });
-  const tasks = new TaskQueue({
-    path: join(stateDirectory, 'tasks.db'),
+  const tasks = await TaskQueue.open({
+    database: join(stateDirectory, 'tasks.db'),
+    directory: join(stateDirectory, 'tasks'),
     size: settings.queueSize,
     workers: settings.queueWorkers,
     logger,
     run: (task, { signal, progress }) => executor.run(task, { signal, progress }),
   });
-  tasks.subscribe((event) =>
-    events.emit({ type: 'task-changed', taskId: event.taskId, principal: event.principal }),
-  );
+  tasks.subscribe((event) => events.emit(event));
   return { catalogDb, catalog, content, supervisor, learner, executor, tasks };
+}
+
+/** Without its table search goes by words alone, and says so. */
+function embedder(logger: Logger): StaticEmbedder | undefined {
+  try {
+    return loadStaticEmbedder();
+  } catch (error) {
+    logger.error({ error: String(error) }, 'the table for search by meaning cannot be read');
+    return undefined;
+  }
 }

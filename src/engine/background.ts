@@ -18,7 +18,7 @@ export class Background {
   /** Accepted means kept on disk. */
   async submit(input: In<'execute_tool'>, caller: Caller): Promise<Out<'execute_tool'>> {
     const tool = this.#executor.check(input.server_name, input.tool_name);
-    const task = await this.#queue.submit({
+    const task = this.#queue.submit({
       principal: caller.principal,
       clientId: caller.clientId,
       server: input.server_name,
@@ -38,20 +38,19 @@ export class Background {
     signal: AbortSignal,
   ): Promise<Out<'poll_task_result'>> {
     try {
-      const task =
-        input.wait > 0
-          ? await this.#queue.wait(caller.principal, input.task_id, input.wait * 1000, signal)
-          : this.#queue.get(caller.principal, input.task_id);
-      return answer(task);
+      return answer(await this.#queue.wait(caller.principal, input.task_id, input.wait * 1000, signal));
     } catch (error) {
       if (error instanceof RuntimeError && error.code === 'TASK_NOT_FOUND')
-        return { task_id: input.task_id, status: error.data?.['expired'] === true ? 'expired' : 'not_found' };
+        return {
+          task_id: input.task_id,
+          status: error.data?.['reason'] === 'expired' ? 'expired' : 'not_found',
+        };
       throw error;
     }
   }
 
   async cancel(input: In<'cancel_task'>, caller: Caller): Promise<Out<'cancel_task'>> {
-    const before = this.#queue.get(caller.principal, input.task_id).status;
+    const { status: before } = await this.#queue.get(caller.principal, input.task_id);
     const task = await this.#queue.cancel(caller.principal, input.task_id);
     const cancelled = task.status === 'cancelled' && (before === 'queued' || before === 'running');
     return { task_id: task.id, status: task.status, cancelled };
@@ -83,7 +82,8 @@ function answer(task: Task): Out<'poll_task_result'> {
     task_id: task.id,
     status: task.status,
     ...(task.position === undefined ? {} : { place: task.position }),
-    ...(task.progress === undefined ? {} : { progress: task.progress }),
+    // Only while it runs: what is said of a task that has ended must stay the same, and not every step is kept.
+    ...(task.progress === undefined || task.status !== 'running' ? {} : { progress: task.progress }),
     ...(task.result === undefined ? {} : { result: task.result }),
     ...(task.error === undefined ? {} : { error: task.error }),
   };

@@ -48,7 +48,7 @@ export class RuntimeEngine implements RuntimePort {
     const parts = await assemble(options, events);
     const engine = new RuntimeEngine(options, events, parts);
     await engine.applyServers(options.servers);
-    await parts.tasks.recover();
+    parts.tasks.recover();
     return engine;
   }
 
@@ -201,9 +201,9 @@ export class RuntimeEngine implements RuntimePort {
       jsonPath: input.json_path,
     });
     return {
-      ref_id: part.ref.id,
-      kind: part.ref.kind,
-      mime_type: part.ref.mimeType,
+      ref_id: part.ref,
+      kind: part.kind,
+      mime_type: part.mimeType,
       ...(part.text === undefined ? {} : { text: part.text }),
       ...(part.data === undefined ? {} : { data: part.data }),
       ...(part.chunk === undefined ? {} : { chunk: part.chunk }),
@@ -283,7 +283,7 @@ export class RuntimeEngine implements RuntimePort {
     learner.close();
     // Servers are ended while tasks wind up: a task may hang in a call that only the end of its server ends.
     await Promise.all([tasks.close(), supervisor.close()]);
-    await content.close();
+    content.close();
     catalogDb.close();
   }
 

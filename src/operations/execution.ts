@@ -53,7 +53,7 @@ export const executeTool: Operation<'execute_tool', typeof executeInput, typeof 
           content: [
             {
               type: 'text',
-              text: `Task ${output.task_id} is queued at place ${output.place}.${next(`poll_task_result(task_id="${output.task_id}").`)}`,
+              text: `Task ${output.task_id} ${output.place > 0 ? `is queued at place ${output.place}` : 'has started'}.${next(`poll_task_result(task_id="${output.task_id}").`)}`,
             },
           ],
           structuredContent: { status: output.status, task_id: output.task_id, place: output.place },
