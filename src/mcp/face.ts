@@ -39,7 +39,7 @@ export interface McpConnection {
    * @param method of the one request that it is for, where the transport knows it.
    */
   createServer(era: Era, method?: string): Server;
-  /** The client is gone: what it waits for is withdrawn. Idempotent. */
+  /** The client is gone: what it waits for is withdrawn. Idempotent, never rejects. */
   close(): Promise<void>;
 }
 
@@ -117,7 +117,11 @@ class Connection implements McpConnection {
     // Closing a server aborts the signals of its requests.
     await Promise.allSettled([...this.#servers].map((server) => server.close()));
     this.#servers.clear();
-    this.#detach?.();
+    try {
+      this.#detach?.();
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'a client could not be taken leave of');
+    }
     this.#detach = undefined;
   }
 
@@ -131,7 +135,13 @@ class Connection implements McpConnection {
     const envelope = context.mcpReq.envelope as Record<string, { name?: unknown } | undefined> | undefined;
     // Only now: the SDK makes servers that it never connects, and so never closes.
     this.#servers.add(server);
-    this.#arrive(envelope?.[CLIENT_INFO_META_KEY]?.name ?? server.getClientVersion()?.name);
+    try {
+      this.#arrive(envelope?.[CLIENT_INFO_META_KEY]?.name ?? server.getClientVersion()?.name);
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'a client could not be attached');
+      // The SDK would tell the client what the error says.
+      throw new ProtocolError(ProtocolErrorCode.InternalError, 'Internal error');
+    }
     switch (request.method) {
       case 'tools/list':
         return {

@@ -272,6 +272,23 @@ describe('HTP-04: sessions', () => {
     expect((await messagesOf(await busy))[0].result.content[0].text).toBe('released busy');
   });
 
+  it('HTP-03: idle streams of SSE are capped, and keep nobody else out', async () => {
+    const { url, initialize, post } = await start({ sessions: { max: 20 } });
+    const streams = await Promise.all(
+      Array.from({ length: 50 }, () => fetch(`${url}/sse`, { headers: { accept: 'text/event-stream' } })),
+    );
+    expect(streams.filter((stream) => stream.status === 200)).toHaveLength(20);
+    expect(streams.filter((stream) => stream.status === 503)).toHaveLength(30);
+    const session = await initialize();
+    expect((await post({ jsonrpc: '2.0', id: 1, method: 'ping' }, session)).status).toBe(200);
+    await Promise.all(streams.map((stream) => stream.body?.cancel()));
+    await eventually(async () => {
+      const stream = await fetch(`${url}/sse`, { headers: { accept: 'text/event-stream' } });
+      await stream.body?.cancel();
+      return stream.status === 200;
+    });
+  });
+
   it('of SSE belong to one principal too', async () => {
     const { url } = await start({ verifyToken });
     const aborter = new AbortController();

@@ -200,6 +200,15 @@ describe('the stdio face, errors', () => {
     expect(error.message).toContain(says);
   });
 
+  it('keeps to itself why a client could not be attached', async () => {
+    const raw = start();
+    raw.runtime.port.attach = () => {
+      throw new Error('secret-of-the-implementation');
+    };
+    const { error } = await raw.request('tools/list');
+    expect(error).toEqual({ code: -32603, message: 'Internal error' });
+  });
+
   it('keeps what nobody foresaw to the log', async () => {
     const raw = start();
     await raw.initialize();
