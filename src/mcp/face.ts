@@ -43,8 +43,13 @@ export interface McpConnection {
   close(): Promise<void>;
 }
 
-const INSTRUCTIONS =
-  'One connection to many MCP servers. Find a tool with search_tools (plain words), read its arguments with get_tool_details, run it with execute_tool; servers start by themselves. Large results come as [Reference: id]: read the part you need with get_content.';
+/** Said to the model once; the same path through the operations as their descriptions. */
+const INSTRUCTIONS: Readonly<Record<Expose, string>> = {
+  tools:
+    'One connection to many MCP servers. Find a tool with search_tools (plain words), read its arguments with get_tool_details, run it with execute_tool; servers start by themselves. Large results come as [Reference: id]: read the part you need with get_content.',
+  router:
+    'One connection to many MCP servers, behind one tool. Call semantic_router with operation search_tools (plain words) to find a tool, get_tool_details for its arguments, execute_tool to run it; servers start by themselves. Large results come as [Reference: id]: read the part you need with get_content.',
+};
 
 /** What is not answered by the SDK itself. */
 const SERVED: ReadonlySet<string> = new Set(['tools/list', 'tools/call']);
@@ -92,7 +97,7 @@ class Connection implements McpConnection {
       { name: 'mcp-runtime', version: this.#options.version },
       {
         capabilities: { tools: {} },
-        instructions: INSTRUCTIONS,
+        instructions: INSTRUCTIONS[this.#options.expose],
         cacheHints: { 'server/discover': { ttlMs: LIST_TTL_MS, cacheScope: 'public' } },
         // Nothing is elicited here; the default compiles a validator for each server, thus for each stateless request.
         jsonSchemaValidator: {

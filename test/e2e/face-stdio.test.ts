@@ -1,5 +1,6 @@
 import { Client } from '@modelcontextprotocol/client';
 import { SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/server';
+import { encode } from 'gpt-tokenizer/encoding/cl100k_base';
 import { afterEach, describe, expect, it } from 'vitest';
 import { StdioTransport } from '../../src/mcp/stdio-transport.js';
 import { toolDefinitions } from '../../src/operations/tool-definition.js';
@@ -413,6 +414,35 @@ describe('the stdio face, 2026-07-28', () => {
     expect(raw.runtime.everAttached).toHaveLength(1);
   });
 
+  it('CLI-03: a cancelled request is withdrawn below and not answered', async () => {
+    const raw = start();
+    raw.send({
+      jsonrpc: '2.0',
+      id: 77,
+      method: 'tools/call',
+      params: {
+        _meta: envelope,
+        name: 'execute_tool',
+        arguments: { server_name: 'fixture', tool_name: 'hang', arguments: { key: 'a' } },
+      },
+    });
+    await eventually(() => raw.runtime.calls.length === 1);
+    raw.send({
+      jsonrpc: '2.0',
+      method: 'notifications/cancelled',
+      params: { requestId: 77, _meta: envelope },
+    });
+    await eventually(() => raw.runtime.calls[0]?.outcome === 'aborted');
+    expect((await raw.request('tools/list', { _meta: envelope })).error).toBeUndefined();
+    expect(raw.answers().some((one) => one.id === 77)).toBe(false);
+  });
+
+  it('refuses initialize on a connection of 2026-07-28', async () => {
+    const raw = start();
+    await raw.request('tools/list', { _meta: envelope });
+    expect((await raw.initialize()).error.code).toBe(-32022);
+  });
+
   it.each([
     ['no version', { 'io.modelcontextprotocol/clientCapabilities': {} }, undefined],
     ['an unknown version', { ...envelope, 'io.modelcontextprotocol/protocolVersion': '2099-01-01' }, -32022],
@@ -454,6 +484,7 @@ describe('the router', () => {
     const { tools } = (await raw.request('tools/list')).result;
     expect(tools).toHaveLength(1);
     expect(tools[0].name).toBe('semantic_router');
+    expect(encode(JSON.stringify(tools)).length).toBeLessThan(800);
     expect(tools[0].inputSchema.properties.operation.enum).toEqual(
       toolDefinitions().map((tool) => tool.name),
     );
