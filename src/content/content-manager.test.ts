@@ -162,10 +162,22 @@ describe('ContentManager', () => {
       cut: (path) => truncateSync(path, 3),
       empty: (path) => truncateSync(path, 0),
       longer: (path) => writeFileSync(path, 'some text and more'),
-      link: (path) => (unlinkSync(path), symlinkSync(secret, path)),
-      fifo: (path) => (unlinkSync(path), execFileSync('mkfifo', [path])),
-      directory: (path) => (unlinkSync(path), mkdirSync(path)),
-      device: (path) => (unlinkSync(path), symlinkSync('/dev/zero', path)),
+      link: (path) => {
+        unlinkSync(path);
+        symlinkSync(secret, path);
+      },
+      fifo: (path) => {
+        unlinkSync(path);
+        execFileSync('mkfifo', [path]);
+      },
+      directory: (path) => {
+        unlinkSync(path);
+        mkdirSync(path);
+      },
+      device: (path) => {
+        unlinkSync(path);
+        symlinkSync('/dev/zero', path);
+      },
     };
     for (const [name, change] of Object.entries(plant)) {
       const ref = await content.put(name, text('some text'));

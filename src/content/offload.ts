@@ -77,7 +77,7 @@ async function replaceParts(
   if (!changed) return payload;
   return Payload.fromValue<CallToolResult>({
     ...result,
-    content,
+    ...(Array.isArray(result.content) ? { content } : {}),
     ...(structured === undefined ? {} : { structuredContent: structured }),
   });
 }

@@ -76,7 +76,8 @@ function csvOutline(head: string, mimeType: string): Outline | undefined {
     // Prose has commas too: without a declared type every line must have the same three or more columns.
     if (columns < (claimed ? 2 : 3) || !counts.every((count) => count === columns)) continue;
     const names = splitCsv(header, delimiter).map((name) => name.trim().slice(0, 40));
-    if (!claimed && names.some((name) => name === '' || name.split(' ').length > 4)) continue;
+    if (!claimed && names.some((name) => name === '' || /[.!?]$/.test(name) || name.split(' ').length > 4))
+      continue;
     const detail = `${columns} columns: ${names.join(', ')}`;
     return { kind: 'CSV', detail: detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL)}…` : detail };
   }
