@@ -118,6 +118,26 @@ describe('scanMessage', () => {
     '\u00a0{}',
   ])('agrees on %j', expectSame);
 
+  it('agrees with JSON.parse on long texts, wherever they lie in memory', () => {
+    const piece = fc.oneof(
+      {
+        weight: 8,
+        arbitrary: fc.constantFrom('plain text ', 'äöü', '漢字🎉', 'x', '\\"', '\\u00e9', '\\\\'),
+      },
+      { weight: 1, arbitrary: fc.constantFrom('"', '\\', '\u0001', '\u001f', '\u0000', '\u007f', '\u0080') },
+    );
+    const body = fc.array(piece, { minLength: 100, maxLength: 300 }).map((pieces) => pieces.join(''));
+    fc.assert(
+      fc.property(body, fc.nat(7), fc.boolean(), (text, offset, closed) => {
+        const json = `{"result":"${text}${closed ? '"}' : ''}`;
+        const bytes = Buffer.concat([Buffer.alloc(offset), encode(json)]);
+        const shifted = new Uint8Array(bytes.buffer, bytes.byteOffset + offset, bytes.byteLength - offset);
+        expect(scanMessage(shifted).valid).toBe(parsed(json).ok);
+      }),
+      { numRuns: 1_500 },
+    );
+  });
+
   it('measures the nesting without recursion', () => {
     expect(scanMessage(encode('7')).depth).toBe(0);
     expect(scanMessage(encode('{"a":[{}]}')).depth).toBe(3);

@@ -15,6 +15,7 @@ import { ownDispatcher } from './remote/dispatcher.js';
 import { endpointOf } from './remote/endpoint.js';
 import { SseChannel } from './remote/sse-channel.js';
 import { StreamableHttpChannel } from './remote/streamable-http-channel.js';
+import type { RequestHandler } from './server-requests.js';
 import { notificationEvents, Session } from './session.js';
 import type { Marker } from './stdio/process-family.js';
 import { startChild } from './stdio/start-child.js';
@@ -41,7 +42,7 @@ export interface OpenSessionOptions {
   /** Client capabilities to declare. Default: none. */
   readonly capabilities?: Readonly<Record<string, unknown>>;
   /** Answers requests of the server (`ping` aside); throw `{code, message, data?}` for a JSON-RPC error. Default: all refused. */
-  readonly onRequest?: (method: string, params: unknown) => Promise<unknown>;
+  readonly onRequest?: RequestHandler;
 }
 
 /**

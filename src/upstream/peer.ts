@@ -8,6 +8,7 @@ import { died, protocolBroken, tooLarge, upstreamError } from './errors.js';
 import type { LongLine } from './line-splitter.js';
 import { type Incoming, idOfLongLine, MAX_DEPTH, readMessage } from './message.js';
 import { cancelled, type Outcome, PendingRequest } from './pending.js';
+import { answerRequest, type RequestHandler, type ServerRequest } from './server-requests.js';
 
 /** Answers to requests of the server that may wait to be taken; a server that floods and does not read loses the rest. */
 const MAX_WAITING_RESPONSES = 2_048;
@@ -23,7 +24,7 @@ export interface PeerOptions {
   readonly onDown: (end: SessionEnd) => void;
   readonly onRenew: () => Promise<void>;
   /** Requests of the server, `ping` aside. Without it they are refused at once: silence would hang the server's call. */
-  readonly onRequest?: ((method: string, params: unknown) => Promise<unknown>) | undefined;
+  readonly onRequest?: RequestHandler | undefined;
 }
 
 export interface PeerCounts {
@@ -210,42 +211,14 @@ export class Peer implements ChannelSink {
     }
   }
 
-  async #onRequest({ id, method, params, tooDeep }: Extract<Incoming, { kind: 'request' }>): Promise<void> {
+  async #onRequest(request: ServerRequest): Promise<void> {
     if (this.#waitingResponses >= MAX_WAITING_RESPONSES) {
       this.#droppedRequests += 1;
       return;
     }
     this.#waitingResponses += 1;
-    try {
-      const answer = await this.#answer(method, params, tooDeep);
-      await this.#post({ kind: 'response', json: responseJson(id, answer) });
-    } finally {
-      this.#waitingResponses -= 1;
-    }
-  }
-
-  async #answer(
-    method: string,
-    params: unknown,
-    tooDeep: boolean,
-  ): Promise<{ result: unknown } | { error: unknown }> {
-    if (tooDeep) return { error: { code: -32600, message: `Nested deeper than ${MAX_DEPTH} levels` } };
-    if (method === 'ping') return { result: {} };
-    const { onRequest } = this.#options;
-    if (!onRequest) return { error: { code: -32601, message: `Method not found: ${oneLine(method, 100)}` } };
-    try {
-      return { result: (await onRequest(method, params)) ?? {} };
-    } catch (error) {
-      const { code, message, data } = error as { code?: unknown; message?: unknown; data?: unknown };
-      const isRpc = typeof code === 'number' && Number.isInteger(code);
-      return {
-        error: {
-          code: isRpc ? code : -32603,
-          message: typeof message === 'string' ? message : 'Internal error',
-          ...(isRpc && data ? { data } : {}),
-        },
-      };
-    }
+    await this.#post({ kind: 'response', json: await answerRequest(request, this.#options.onRequest) });
+    this.#waitingResponses -= 1;
   }
 
   #onNotification(method: string, params: unknown): void {
@@ -283,18 +256,6 @@ export class Peer implements ChannelSink {
         'not delivered',
       );
     }
-  }
-}
-
-function responseJson(id: string | number, answer: object): string {
-  try {
-    return JSON.stringify({ jsonrpc: '2.0', id, ...answer });
-  } catch {
-    return JSON.stringify({
-      jsonrpc: '2.0',
-      id,
-      error: { code: -32603, message: 'The answer cannot be written as JSON' },
-    });
   }
 }
 
