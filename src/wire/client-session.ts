@@ -40,6 +40,7 @@ export class ClientSession {
   readonly #attached = new Set<string>();
   #welcomed: ((outcome: Welcome | ChannelEnd) => void) | undefined;
   #welcome: Welcome | undefined;
+  #retired: ((accepted: boolean) => void) | undefined;
   #clockOffset = 0;
   #lastId = 0;
 
@@ -117,6 +118,14 @@ export class ClientSession {
 
   subscribe(on: boolean): void {
     this.#channel.send({ type: 'subscribe', on });
+  }
+
+  /** Asks the engine to make room. @returns whether it does; it then ends by itself. */
+  retire(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#retired = resolve;
+      this.#channel.send({ type: 'retire' });
+    });
   }
 
   close(): void {
@@ -211,6 +220,9 @@ export class ClientSession {
       case 'progress':
         this.#waiting.get(frame.id)?.progress?.(frame.progress);
         return;
+      case 'retired':
+        this.#retired?.(frame.accepted);
+        return;
       case 'event':
         this.#options.onEvent(frame.event);
         return;
@@ -237,6 +249,7 @@ export class ClientSession {
       waiting?.reject(lost(end, waiting.sent && !(end.lastId !== undefined && id > end.lastId)));
     }
     this.#welcomed?.(end);
+    this.#retired?.(true);
     this.#options.onEnd(end);
   }
 }

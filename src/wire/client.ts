@@ -43,6 +43,8 @@ export interface EngineFacts {
 export type RemoteRuntime = RuntimePort & {
   /** Withdraws what waits and leaves. Idempotent; calls then reject with ENGINE_UNAVAILABLE. */
   close(): Promise<void>;
+  /** Asks an engine that nobody else needs to make room for a newer one. @returns whether it does. */
+  retire(): Promise<boolean>;
   /** Of the engine now or last connected. */
   readonly engine: EngineFacts;
 };
@@ -66,6 +68,7 @@ export async function connectRuntime(options: ConnectOptions): Promise<RemoteRun
     attach: (caller) => remote.attach(caller),
     subscribe: (listener) => remote.subscribe(listener),
     close: async () => remote.close(),
+    retire: () => remote.retire(),
     get engine() {
       return remote.facts();
     },
@@ -176,6 +179,11 @@ class Remote {
   close(): void {
     this.#closed = true;
     this.#session?.close();
+  }
+
+  retire(): Promise<boolean> {
+    const session = this.#session;
+    return session === undefined || session.ended ? Promise.resolve(true) : session.retire();
   }
 
   facts(): EngineFacts {

@@ -79,6 +79,8 @@ export const clientFrame = z.discriminatedUnion('type', [
   z.object({ type: z.literal('detach'), clientId: z.string().max(256) }),
   z.object({ type: z.literal('subscribe'), on: z.boolean() }),
   z.object({ type: z.literal('cancel'), id }),
+  /** A newer front-end asks an engine that nobody else needs to make room. */
+  z.object({ type: z.literal('retire') }),
   ...shared,
 ]);
 
@@ -119,6 +121,7 @@ export const serverFrame = z.discriminatedUnion('type', [
       message: z.string().optional(),
     }),
   }),
+  z.object({ type: z.literal('retired'), accepted: z.boolean() }),
   z.object({ type: z.literal('event'), event: z.custom<RuntimeEvent>(isEvent) }),
   ...shared,
 ]);

@@ -44,6 +44,10 @@ const overLink = (
     },
   });
 
+runtimePortContract({
+  name: 'a port in this process',
+  open: async () => ({ port: createPort({ Payload, RuntimeError }), close: async () => {} }),
+});
 overLink(
   'the wire over a socket',
   (accept) => listenSocket(join(home, 's'), accept),

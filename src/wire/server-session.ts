@@ -21,6 +21,8 @@ export interface SessionHost {
   readonly maxCalls: number;
   readonly draining: boolean;
   busy(session: ServerSession): boolean;
+  /** @returns whether the engine makes room for a newer one. */
+  retire(): boolean;
   ended(session: ServerSession, end: ChannelEnd): void;
   /** A call was answered. */
   settled(): void;
@@ -106,6 +108,12 @@ export class ServerSession {
         return;
       case 'detach':
         this.#detach(frame.clientId);
+        return;
+      case 'retire':
+        this.channel.send({
+          type: 'retired',
+          accepted: this.#calls.size === 0 && !this.#host.busy(this) && this.#host.retire(),
+        });
         return;
       case 'subscribe':
         this.#unsubscribe?.();

@@ -19,6 +19,8 @@ export interface ServeOptions {
   readonly busy?: (() => boolean) | undefined;
   /** Called whenever a front-end came or left, with how many are there. */
   readonly onFrontEnds?: ((count: number) => void) | undefined;
+  /** A newer front-end asks an engine that is not busy to make room; what is called must close the server. */
+  readonly onRetire?: (() => void) | undefined;
   /** Calls of one front-end at once. Default 50,000. */
   readonly maxCalls?: number | undefined;
   readonly limits?: Partial<ChannelLimits> | undefined;
@@ -54,6 +56,13 @@ export async function serveRuntime(options: ServeOptions): Promise<RuntimeServer
     },
     busy: (asking) =>
       options.busy?.() ?? [...sessions].some((session) => session !== asking && session.greeted),
+    retire: () => {
+      if (options.onRetire === undefined) return false;
+      draining = true;
+      // The answer leaves first.
+      setImmediate(options.onRetire);
+      return true;
+    },
     ended: (session, end) => {
       sessions.delete(session);
       if (end.reason !== 'closed') logger.info({ reason: end.reason, ...session.facts() }, end.message);

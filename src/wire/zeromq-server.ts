@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
 import type { Context, Router } from 'zeromq';
 import { RuntimeError } from '../core/errors.js';
 import { sleep } from '../lib/abort.js';
@@ -45,7 +46,9 @@ export interface CurveServerOptions {
 /** libzmq closes its listener in a thread of its own; until then a client would still be let in, and wait. */
 async function goneFrom(address: string): Promise<void> {
   if (!address.startsWith('ipc://')) return;
-  for (let tries = 0; tries < 100 && existsSync(address.slice('ipc://'.length)); tries += 1) await sleep(5);
+  const path = address.slice('ipc://'.length);
+  for (let tries = 0; tries < 100 && existsSync(path); tries += 1) await sleep(5);
+  await unlink(path).catch(() => {});
 }
 
 class Peer implements LinkConnection {

@@ -1,0 +1,100 @@
+import { RuntimeError } from '../core/errors.js';
+import type { Logger } from '../lib/log.js';
+import type { RuntimePort } from '../operations/table.js';
+import { curveServer, requireKeys, type ServerKey } from './curve.js';
+import { removeDescriptor, writeDescriptor } from './engine-descriptor.js';
+import type { EngineDirectory } from './engine-directory.js';
+import { acquireEngineLock, type EngineLock } from './engine-lock.js';
+import { PROTOCOL_VERSION } from './frames.js';
+import type { ChannelLimits } from './limits.js';
+import type { Accept, LinkServer } from './link.js';
+import { type RuntimeServer, serveRuntime } from './server.js';
+import { listenSocket } from './socket-link.js';
+import { loadZeromq } from './zeromq-module.js';
+import { listenZeromq } from './zeromq-server.js';
+
+export interface HostOptions {
+  readonly directory: EngineDirectory;
+  /** Makes the runtime once the place is ours: before that it must not touch what another engine owns. */
+  readonly open: () => Promise<RuntimePort>;
+  readonly version: string;
+  readonly pid: number;
+  /** ENGINE_LINK. Default `zeromq`, which brings the socket along for those who cannot load it. */
+  readonly link?: 'zeromq' | 'socket' | undefined;
+  /** To be reached from other machines as well: `tcp://<address>:<port>`. */
+  readonly tcp?: { readonly endpoint: string; readonly key: ServerKey } | undefined;
+  readonly busy?: (() => boolean) | undefined;
+  readonly onFrontEnds?: ((count: number) => void) | undefined;
+  /** A newer front-end asks an idle engine to make room. */
+  readonly onRetire?: (() => void) | undefined;
+  readonly limits?: Partial<ChannelLimits> | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+export interface HostedEngine {
+  readonly server: RuntimeServer;
+  readonly addresses: readonly string[];
+  drain(graceMs: number): Promise<void>;
+  close(reason?: 'closed' | 'idle'): Promise<void>;
+}
+
+/**
+ * Takes the lock, makes the runtime, listens, then says where: in this order, so that there is never a second engine
+ * and nobody is sent to a place that does not answer.
+ * @throws RuntimeError ENGINE_UNAVAILABLE (`data.reason` "running") when there is an engine already.
+ */
+export async function hostEngine(options: HostOptions): Promise<HostedEngine> {
+  const { directory, version, pid, tcp } = options;
+  if (tcp !== undefined) requireKeys(tcp.endpoint, tcp.key);
+  const lock = await acquireEngineLock(directory);
+  const facts = { pid, version, protocol: PROTOCOL_VERSION, startedAt: Date.now() };
+  const undo: (() => void | Promise<void>)[] = [() => lock.release(), () => removeDescriptor(directory)];
+  const unwind = async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    await directory.sweep();
+    await writeDescriptor(directory, { ...facts, addresses: [] });
+    const port = await options.open();
+    const { listen, close } = await ways(options);
+    undo.push(close);
+    const server = await serveRuntime({ ...options, port, listen });
+    const addresses = server.links.map((link) => link.address);
+    await writeDescriptor(directory, { ...facts, addresses });
+    const end = async (stop: () => Promise<void>) => {
+      const stopped = stop();
+      await removeDescriptor(directory);
+      await stopped;
+      await unwind();
+    };
+    return {
+      server,
+      addresses,
+      drain: (graceMs) => end(() => server.drain(graceMs)),
+      close: (reason) => end(() => server.close(reason)),
+    };
+  } catch (error) {
+    await unwind();
+    throw error;
+  }
+}
+
+async function ways(options: HostOptions) {
+  const { directory, tcp, link = 'zeromq' } = options;
+  const listen: ((accept: Accept) => Promise<LinkServer>)[] = [];
+  const zeromq = link === 'zeromq' || tcp !== undefined ? await loadZeromq() : undefined;
+  let close = () => {};
+  if (zeromq !== undefined && link === 'zeromq')
+    listen.push((accept) => listenZeromq(zeromq, `ipc://${directory.socketPath('zeromq')}`, accept));
+  listen.push((accept) => listenSocket(directory.socketPath('socket'), accept));
+  if (tcp !== undefined) {
+    if (zeromq === undefined)
+      throw new RuntimeError('CONFIG_INVALID', 'tcp needs zeromq, which cannot be loaded here.');
+    const keys = await curveServer(zeromq, tcp.key);
+    close = keys.close;
+    listen.push((accept) => listenZeromq(zeromq, tcp.endpoint, accept, { curve: keys.curve }));
+  }
+  return { listen, close };
+}
+
+export type { EngineLock };

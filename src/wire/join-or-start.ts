@@ -1,0 +1,145 @@
+import { errorTable, RuntimeError } from '../core/errors.js';
+import { sleep } from '../lib/abort.js';
+import { type ConnectOptions, connectRuntime, type RemoteRuntime } from './client.js';
+import { type EngineDescriptor, readDescriptor } from './engine-descriptor.js';
+import type { EngineDirectory } from './engine-directory.js';
+import type { LinkClient, LinkConnection, LinkListener } from './link.js';
+import { linkTo } from './link-address.js';
+import { type Turn, takeTurn } from './starting-turn.js';
+import { compareVersions } from './version.js';
+
+/** What is needed of a started process; Node's ChildProcess has it. */
+export interface SpawnedEngine {
+  readonly pid?: number | undefined;
+  once(event: 'exit', listener: (code: number | null, signal: string | null) => void): unknown;
+  once(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+export interface JoinOptions extends Omit<ConnectOptions, 'link' | 'reconnect'> {
+  readonly directory: EngineDirectory;
+  /** Starts an engine for this home. One that finds another running ends by itself, which is no failure here. */
+  readonly spawnEngine: () => SpawnedEngine;
+  /** Ms for an engine to be there. Default 30,000. */
+  readonly startTimeoutMs?: number | undefined;
+  /** ENGINE_LINK=socket: do not use ZeroMQ though the engine offers it. */
+  readonly linkKind?: 'zeromq' | 'socket' | undefined;
+  /** A busy engine of another version is joined all the same; this tells. */
+  readonly onVersionDifference?: ((engine: string, own: string) => void) | undefined;
+}
+
+/**
+ * Joins the engine of a home; starts one when there is none. Of many that come at once one starts it and all join
+ * the same. Whether there is another engine is decided by the engines' lock, not here: starting by turns only saves
+ * processes.
+ * @throws RuntimeError ENGINE_UNAVAILABLE: none could be started or reached in time, with the reason.
+ */
+export async function joinOrStart(options: JoinOptions): Promise<RemoteRuntime> {
+  return new Joiner(options).join();
+}
+
+const POLL_MS = 25;
+
+/** Between two tries while an engine that is about to end still has the lock. */
+const AGAIN_MS = 500;
+
+interface Child {
+  started: boolean;
+  problem: string | undefined;
+}
+
+class Joiner {
+  readonly #options: JoinOptions;
+  readonly #timeoutMs: number;
+
+  constructor(options: JoinOptions) {
+    this.#options = options;
+    this.#timeoutMs = options.startTimeoutMs ?? 30_000;
+  }
+
+  async join(): Promise<RemoteRuntime> {
+    const until = performance.now() + this.#timeoutMs;
+    const link: LinkClient = (listener) => this.#connect(listener);
+    for (;;) {
+      const runtime = await connectRuntime({ ...this.#options, link, reconnect: async () => link }).catch(
+        (error: unknown) => {
+          // The engine left between being found and being asked; the next round finds or starts another.
+          if (performance.now() < until && lostMeanwhile(error)) return undefined;
+          throw error;
+        },
+      );
+      if (runtime !== undefined && (await this.#suits(runtime))) return runtime;
+      await runtime?.close();
+      if (performance.now() > until) throw unavailable('The old engine did not make room for a new one.');
+      await sleep(POLL_MS);
+    }
+  }
+
+  /** An older engine makes room when nobody needs it; one that is needed goes on, and the difference is told. */
+  async #suits({ engine, retire }: RemoteRuntime): Promise<boolean> {
+    const { onVersionDifference, version } = this.#options;
+    if (engine.draining) return false;
+    if (engine.version === version) return true;
+    if (compareVersions(engine.version, version) < 0 && (await retire())) return false;
+    onVersionDifference?.(engine.version, version);
+    return true;
+  }
+
+  /** A connection to an engine; one is started if need be. */
+  async #connect(listener: LinkListener): Promise<LinkConnection> {
+    const until = performance.now() + this.#timeoutMs;
+    const child: Child = { started: false, problem: undefined };
+    let turn: Turn | undefined;
+    try {
+      for (;;) {
+        const found = await readDescriptor(this.#options.directory);
+        const connection = found === undefined ? undefined : await this.#answering(found, listener);
+        if (connection !== undefined) return connection;
+        if (child.problem !== undefined) throw unavailable(child.problem);
+        if (performance.now() > until) throw unavailable(`No engine was there within ${this.#timeoutMs} ms.`);
+        turn ??= await takeTurn(this.#options.directory.startingPath);
+        if (turn !== undefined && !child.started) this.#start(child);
+        await Promise.all([turn?.keep(), sleep(POLL_MS)]);
+      }
+    } finally {
+      await turn?.end();
+    }
+  }
+
+  #start(child: Child): void {
+    child.started = true;
+    const engine = this.#options.spawnEngine();
+    engine.once('error', (error) => {
+      child.problem = `The engine could not be started: ${error.message}.`;
+    });
+    engine.once('exit', (code, signal) => {
+      // It found another, which may be about to answer, or about to end.
+      if (code === 0 || code === ALREADY_RUNNING)
+        setTimeout(() => {
+          child.started = false;
+        }, AGAIN_MS).unref();
+      else child.problem = `The engine ended at once (${signal ?? `code ${code}`}). Its log says why.`;
+    });
+  }
+
+  async #answering(found: EngineDescriptor, listener: LinkListener): Promise<LinkConnection | undefined> {
+    const wanted = this.#options.linkKind === 'socket' ? /^unix:/ : /^(ipc|unix):/;
+    for (const address of found.addresses.filter((one) => wanted.test(one))) {
+      try {
+        return await linkTo(address, { timeoutMs: 2_000 })(listener);
+      } catch {
+        // Gone, or a link that cannot be used here: the next address.
+      }
+    }
+    return undefined;
+  }
+}
+
+/** The exit code of ENGINE_UNAVAILABLE in the table of errors. */
+const ALREADY_RUNNING = errorTable.ENGINE_UNAVAILABLE.exit;
+
+const lostMeanwhile = (error: unknown) =>
+  error instanceof RuntimeError &&
+  ['lost', 'closed', 'draining', 'idle', 'silent'].includes(String(error.data?.['reason']));
+
+const unavailable = (message: string) =>
+  new RuntimeError('ENGINE_UNAVAILABLE', message, { hint: 'See mcp-runtime engine logs.' });
