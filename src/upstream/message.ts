@@ -33,8 +33,10 @@ export type Incoming =
 
 const noise: Incoming = { kind: 'noise' };
 
-/** Tells what a line is. Never throws, whatever the bytes. */
-export function readMessage(bytes: Buffer): Incoming {
+/** Tells what a line or a body is. Never throws, whatever the bytes. */
+export function readMessage(line: Buffer): Incoming {
+  const hasMark = line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf;
+  const bytes = hasMark ? line.subarray(3) : line;
   const scan = scanMessage(bytes);
   if (!scan.valid) return readBroken(bytes, scan);
   if (scan.kind === 'array') return readBatch(bytes, scan);

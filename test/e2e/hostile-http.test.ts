@@ -1,11 +1,11 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { RemoteDefinition } from '../../src/core/server.js';
 import type { UpstreamEvent } from '../../src/core/upstream.js';
 import type { OpenSessionOptions } from '../../src/upstream/open-session.js';
-import { eventually, hostile } from '../support/processes.js';
+import { eventually, fixture, hostile } from '../support/processes.js';
 import { bench, errorOf, remoteDefinition, textOf, within } from '../support/upstream.js';
 
 const bed = bench();
@@ -355,6 +355,34 @@ describe('REM-07 headers and bodies that are too large', () => {
     );
     expect(error.message).toContain('at most 4194304 are accepted');
     expect(process.memoryUsage().rss - before).toBeLessThan(96 * MIB);
+  });
+});
+
+describe('SOK-03 sockets', () => {
+  it('none is left when the session is closed', async () => {
+    const inner = await bed().http(fixture('good-server.mjs'), ['http', '0', 'sse']);
+    // A plain proxy in this process, to count the connections.
+    let open = 0;
+    const proxy = createTcpServer((socket) => {
+      open += 1;
+      socket
+        .on('error', () => {})
+        .on('close', () => {
+          open -= 1;
+        });
+      const onward = connect(inner.port, '127.0.0.1').on('error', () => {});
+      socket.pipe(onward).pipe(socket);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const { port } = proxy.address() as AddressInfo;
+    const session = await bed().open(remoteDefinition('streamable-http', `http://127.0.0.1:${port}/mcp`));
+    await Promise.all(Array.from({ length: 20 }, () => session.callTool('echo', { text: 'x' }, within())));
+    await errorOf(session.callTool('sleep', { ms: 20_000 }, within(200)));
+    expect(open).toBeGreaterThan(0);
+    await session.close();
+    await eventually(() => open === 0);
+    expect(bed().events('deleted')).toHaveLength(1);
+    await new Promise((resolve) => proxy.close(resolve));
   });
 });
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -207,6 +207,22 @@ describe('LIF-10 a server that closes a pipe and lives on', () => {
     const error = await errorOf(session.callTool('wait', {}, within(20_000)));
     expect(error.code).toBe('SERVER_DIED');
     expect((await session.ended).reason).toBe('lost');
+  });
+});
+
+describe('SOK-03 many starts and stops', () => {
+  it('leave no descriptor open', async () => {
+    const cycle = async () => {
+      const session = await bed().open(stdioDefinition(fixture('good-server.mjs')));
+      await session.callTool('echo', { text: 'x' }, within());
+      await session.close();
+    };
+    const open = () => readdirSync('/proc/self/fd').length;
+    await cycle();
+    const before = open();
+    for (let i = 0; i < 12; i += 1) await cycle();
+    await errorOf(bed().open(stdioDefinition('x', [], { command: 'no-such-command-anywhere' })));
+    expect(open()).toBeLessThanOrEqual(before + 3);
   });
 });
 

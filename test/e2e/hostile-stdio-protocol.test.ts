@@ -120,6 +120,22 @@ describe('DWN-05 a call that hangs', () => {
   });
 });
 
+describe('DWN-06 an answer after the deadline', () => {
+  it('the work is done once, and the late answer reaches nobody', async () => {
+    const session = await bed().hostile('late-response');
+    const error = await errorOf(session.callTool('late', { ms: 500, key: 'k' }, within(200)));
+    expect(error.code).toBe('TIMEOUT');
+    expect(error.message).toContain('may have been executed');
+    await eventually(() => bed().events('done').length > 0);
+    const next = await Promise.all(
+      Array.from({ length: 5 }, (_, i) => textOf(session.callTool('echo', { text: `n${i}` }, within()))),
+    );
+    expect(next).toEqual(['n0', 'n1', 'n2', 'n3', 'n4']);
+    expect(bed().events('done')).toMatchObject([{ key: 'k' }]);
+    expect(bed().events('cancelled')).toHaveLength(1);
+  });
+});
+
 describe('DWN-07 a flood of progress', () => {
   it('is thinned to ten a second, does not prolong the call, and ends with a cancel', async () => {
     const session = await bed().hostile('progress-flood', ['5000']);
@@ -219,6 +235,22 @@ describe('DWN-14 nesting without end', () => {
     expect(tools).toEqual([]);
     expect(problems).toEqual([expect.stringContaining('nested deeper than')]);
   });
+});
+
+describe('DWN-14 names that mean something to JavaScript', () => {
+  it.each(['result', 'content', 'error', 'message', 'params', 'id'])(
+    'in the %s: change nothing here, arrive as they were',
+    async (where) => {
+      const session = await bed().hostile('proto-keys');
+      const answer = session.callTool('proto', { where }, within());
+      if (where === 'error') expect((await errorOf(answer)).code).toBe('UPSTREAM_ERROR');
+      else expect((await answer).value.content?.[0]?.['text']).toBe('ok');
+      if (where === 'result')
+        expect(Buffer.from((await answer).bytes).toString()).toContain('"__proto__":{"polluted":true}');
+      expect(Reflect.get({}, 'polluted')).toBeUndefined();
+      expect(await textOf(session.callTool('echo', { text: 'alive' }, within()))).toBe('alive');
+    },
+  );
 });
 
 describe('DWN-15 requests of the server, and versions', () => {

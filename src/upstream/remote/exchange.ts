@@ -31,6 +31,7 @@ export class Exchange {
   readonly #options: ExchangeOptions;
   readonly #abort = new AbortController();
   #answered = false;
+  #streams = false;
   #lastEventId: string | undefined;
   #retryMs = MIN_RECONNECT_MS;
   /** Whether the request was handed to the network. */
@@ -47,8 +48,8 @@ export class Exchange {
   /** Nobody waits any more: closes the socket, at once unless the answer came. */
   release(answered: boolean): void {
     this.#answered = answered;
-    if (answered) setTimeout(() => this.#abort.abort(), LINGER_MS).unref();
-    else this.#abort.abort();
+    if (!answered) this.#abort.abort();
+    else if (this.#streams) setTimeout(() => this.#abort.abort(), LINGER_MS).unref();
   }
 
   /** Delivers what the response holds; rejects with a RuntimeError when the answer is not in it. */
@@ -87,6 +88,7 @@ export class Exchange {
 
   async #followStream(first: Response): Promise<void> {
     const { server, method, reconnect } = this.#options;
+    this.#streams = true;
     let response: Response | undefined = first;
     for (let tries = 1; ; tries += 1) {
       const why = response ? await this.#readStream(response) : 'the stream could not be opened again';

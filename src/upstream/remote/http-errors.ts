@@ -91,11 +91,17 @@ export async function statusFailed(
     'UPSTREAM_ERROR',
     `The server "${server}" answered ${method} with HTTP ${status}${said}`,
     {
-      hint: status >= 500 || status === 429 ? 'Try again later.' : undefined,
+      hint: hintFor(status),
       retryable: false,
       data,
     },
   );
+}
+
+function hintFor(status: number): string | undefined {
+  if (status >= 500 || status === 429) return 'Try again later.';
+  if (status === 404 || status === 405) return 'Check its url; an older server may need "type": "sse".';
+  return undefined;
 }
 
 /** The error of a success that carries no MCP. */

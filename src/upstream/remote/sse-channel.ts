@@ -4,9 +4,12 @@ import { died, protocolBroken } from '../errors.js';
 import { EventTooLarge, isEventStream, readEventStream } from './event-stream.js';
 import { guardedFetch } from './guarded-fetch.js';
 import { bodyUnusable, connectionFailed, statusFailed } from './http-errors.js';
+import { withRetries } from './retry.js';
 import type { HttpChannelOptions } from './streamable-http-channel.js';
 
 const NOTIFY_MS = 10_000;
+/** A stream that cannot be opened now is asked for again within this time. */
+const OPEN_MS = 10_000;
 
 /**
  * HTTP+SSE (2024-11-05): one stream of events carries all answers, messages are POSTed to the address it names first.
@@ -109,10 +112,13 @@ export class SseChannel implements MessageChannel {
   /** Reads the stream to its end. */
   async #follow(tellAddress: (address: URL) => void): Promise<void> {
     const { server, url, maxMessageBytes } = this.#options;
-    const response = await this.#fetch(url, {
-      method: 'GET',
-      headers: this.#headers('text/event-stream'),
-      signal: this.#stream.signal,
+    const { signal } = this.#stream;
+    const open = () =>
+      this.#fetch(url, { method: 'GET', headers: this.#headers('text/event-stream'), signal });
+    const response = await withRetries(open, {
+      method: 'initialize',
+      signal,
+      expiresAt: performance.now() + OPEN_MS,
     });
     if (!response.ok) throw await statusFailed(server, 'the event stream', response);
     if (!isEventStream(response) || !response.body)

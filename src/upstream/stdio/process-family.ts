@@ -68,9 +68,12 @@ export class ProcessFamily {
     return living;
   }
 
-  /** Signals the leader's group at once. Only while the leader is not reaped: later its number may be another's. */
-  signalGroup(signal: NodeJS.Signals): void {
-    send(-this.#leader, signal);
+  /**
+   * Signals the leader's group at once. Only while the leader is not reaped: later its number may be another's.
+   * @returns whether there is such a group (on Windows there is none).
+   */
+  signalGroup(signal: NodeJS.Signals): boolean {
+    return send(-this.#leader, signal);
   }
 
   /** Signals members that are still who they were. */

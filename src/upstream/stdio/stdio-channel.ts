@@ -57,7 +57,7 @@ export class StdioChannel implements MessageChannel {
       this.#resolveEnded = resolve;
     });
     this.#lines = new LineSplitter(options.maxMessageBytes, {
-      line: withoutBom((line) => sink.message(line)),
+      line: (line) => sink.message(line),
       tooLong: (line) => sink.tooLong(line),
     });
     this.#outbox = new Outbox(child.stdin, { server: options.server, maxWaiting: options.maxMessageBytes });
@@ -182,10 +182,8 @@ export class StdioChannel implements MessageChannel {
   }
 
   #signal(signal: NodeJS.Signals): void {
-    // Not reaped yet, so the number still is the child's.
-    if (this.#exit) return;
-    this.#family.signalGroup(signal);
-    this.#child.kill(signal);
+    // Not reaped yet, so the number still is the child's. One signal, not two: many servers take the second for haste.
+    if (!this.#exit && !this.#family.signalGroup(signal)) this.#child.kill(signal);
   }
 
   async #exitsWithin(ms: number): Promise<boolean> {
@@ -199,14 +197,4 @@ export class StdioChannel implements MessageChannel {
 function describeExit({ code, signal }: { code: number | null; signal: NodeJS.Signals | null }): string {
   if (!signal) return `exited with code ${code}`;
   return `was ended by signal ${signal} (${constants.signals[signal]})`;
-}
-
-/** A byte order mark can only stand before the first line. */
-function withoutBom(deliver: (line: Buffer) => void): (line: Buffer) => void {
-  let first = true;
-  return (line) => {
-    const marked = first && line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf;
-    first = false;
-    deliver(marked ? line.subarray(3) : line);
-  };
 }
