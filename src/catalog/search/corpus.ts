@@ -1,0 +1,154 @@
+import type { Evidence } from './calibrate.js';
+import { createDenseSpace, type DenseSpace } from './dense.js';
+import type { DocumentFields } from './document.js';
+import { type Candidate, DENSE_SHARE, fuse, type Match } from './fuse.js';
+import { createLexicalIndex, type WeightedTerm } from './lexical.js';
+import type { StaticEmbedder } from './static-table.js';
+import { stem } from './stem.js';
+import { contentWords, terms } from './tokenize.js';
+import { createTop } from './top.js';
+import { documentVector, queryVector } from './vectorise.js';
+
+// Each method's best this many meet; a tool outside both lists has nothing to say for itself.
+const POOL = 100;
+const SHARE = { hybrid: DENSE_SHARE, lexical: 0, dense: 1 } as const;
+// Sweeping costs a pass over all postings: only when a good part of them is dead.
+const DEAD_LEAST = 500;
+const DEAD_SHARE = 0.25;
+
+/** How documents are found: by both methods, by words alone, or by meaning alone. */
+export type SearchMethod = 'hybrid' | 'lexical' | 'dense';
+
+/** A query's vector by a model other than the shipped table, for the documents that this model has read too. */
+export interface ModelVector {
+  readonly model: string;
+  readonly vector: Float32Array;
+}
+
+/** Matches of one query, best first, and how far they are to be believed. */
+export interface Matches {
+  readonly matches: readonly Match[];
+  readonly evidence: Evidence;
+}
+
+/** Documents under slot numbers, found by words and by meaning. */
+export interface Corpus {
+  readonly size: number;
+  add(fields: DocumentFields): number;
+  remove(slot: number): void;
+  /** Gives `slot` a vector of another model; used beside the shipped table's when a query brings one too. */
+  setVector(slot: number, model: string, vector: Float32Array): void;
+  hasVector(slot: number, model: string): boolean;
+  find(text: string, how: FindOptions): Matches;
+}
+
+export interface FindOptions {
+  readonly method: SearchMethod;
+  readonly accept: (slot: number) => boolean;
+  readonly vector?: ModelVector;
+}
+
+/** An empty corpus; without an embedder it finds by words alone. */
+export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
+  const lexical = createLexicalIndex();
+  const shipped = embedder && createDenseSpace(embedder.id, embedder.dimensions, true);
+  let other: DenseSpace | undefined;
+  let scores = new Float32Array(256);
+  let free: number[] = [];
+  let dead: number[] = [];
+  let next = 0;
+  let size = 0;
+
+  const reclaim = (): void => {
+    if (dead.length < DEAD_LEAST || dead.length < DEAD_SHARE * (size + dead.length)) return;
+    lexical.compact();
+    free = free.concat(dead);
+    dead = [];
+  };
+
+  /** Words: the best slots, with each slot's score left in `scores` until `release`. */
+  const byWords = (text: string, accept: (slot: number) => boolean) => {
+    const touched: number[] = [];
+    const perfect = lexical.score(weighted(text), scores, touched);
+    const top = createTop(POOL);
+    for (const slot of touched) {
+      const score = scores[slot] as number;
+      if (score > top.floor && accept(slot)) top.offer(slot, score);
+    }
+    return { touched, perfect, best: top.slots() };
+  };
+
+  /** Share of the query's words that neither the documents nor the table's vocabulary hold. */
+  const unknownShare = (text: string): number => {
+    const words = contentWords(text);
+    const unknown = words.filter((word) => embedder?.knows(word) !== true && !lexical.has(stem(word)));
+    return words.length === 0 ? 1 : unknown.length / words.length;
+  };
+
+  const release = (touched: readonly number[]): void => {
+    for (const slot of touched) scores[slot] = 0;
+  };
+
+  return {
+    get size() {
+      return size;
+    },
+    add(fields) {
+      const slot = free.pop() ?? next++;
+      if (slot >= scores.length) scores = new Float32Array(2 * slot);
+      lexical.add(slot, fields);
+      const vector = embedder && documentVector(fields, embedder);
+      if (vector !== undefined) shipped?.set(slot, vector);
+      size++;
+      return slot;
+    },
+    remove(slot) {
+      lexical.remove(slot);
+      shipped?.remove(slot);
+      other?.remove(slot);
+      dead.push(slot);
+      size--;
+      reclaim();
+    },
+    setVector(slot, model, vector) {
+      if (other?.model !== model) other = createDenseSpace(model, vector.length, false);
+      other.set(slot, vector);
+    },
+    hasVector: (slot, model) => other?.model === model && other.has(slot),
+    find(text, { method, accept, vector }) {
+      const asked = embedder && method !== 'lexical' ? queryVector(text, embedder) : undefined;
+      const better = other !== undefined && vector?.model === other.model ? other : undefined;
+      const { touched, perfect, best } = byWords(text, accept);
+      const near = asked && shipped ? shipped.nearest(asked, POOL, accept) : [];
+      const far = better && vector && method !== 'lexical' ? better.nearest(vector.vector, POOL, accept) : [];
+      const words = method === 'dense' ? [] : best;
+      const candidates: Candidate[] = [];
+      for (const slot of new Set([...near, ...far, ...words])) {
+        candidates.push({
+          slot,
+          lexical: method === 'dense' ? 0 : (scores[slot] as number),
+          cosine: asked && shipped ? shipped.similarity(slot, asked) : 0,
+          ...(better?.has(slot) && vector ? { other: better.similarity(slot, vector.vector) } : {}),
+        });
+      }
+      const strongest = best[0] === undefined ? 0 : (scores[best[0]] as number);
+      release(touched);
+      return {
+        matches: fuse(candidates, SHARE[method]),
+        evidence: {
+          cosine: candidates.reduce((most, { cosine }) => Math.max(most, cosine), 0),
+          coverage: perfect > 0 ? strongest / perfect : 0,
+          unknown: unknownShare(text),
+          documents: size,
+        },
+      };
+    },
+  };
+}
+
+/** A word said twice counts more, but not twice as much. */
+function weighted(text: string): WeightedTerm[] {
+  const counts = new Map<string, number>();
+  for (const term of terms(text)) counts.set(term, (counts.get(term) ?? 0) + 1);
+  return [...counts].map(([term, count]) => ({ term, weight: Math.sqrt(Math.min(count, 2)) }));
+}

@@ -1,0 +1,59 @@
+/** What search knows of a tool. `server` and `tool` together are its identity. */
+export interface ToolDocument {
+  readonly server: string;
+  readonly tool: string;
+  readonly title?: string;
+  readonly description?: string;
+  /** JSON Schema of the arguments; anything else is passed over. */
+  readonly inputSchema?: unknown;
+  /** What the server says of itself; the same for all its tools. */
+  readonly serverText?: string;
+  /** What a person wrote beside the definition for others to find it by. */
+  readonly hints?: readonly string[];
+}
+
+/** The texts of a tool, each bounded, in the parts that are weighed apart. */
+export interface DocumentFields {
+  readonly name: string;
+  readonly description: string;
+  readonly parameterNames: string;
+  readonly parameters: string;
+  readonly server: string;
+  readonly serverText: string;
+}
+
+const LONGEST = { name: 200, description: 2_000, parameters: 1_500, serverText: 600 };
+const MOST_PARAMETERS = 60;
+const DEEPEST = 3;
+
+/** Takes a document apart; total length is bounded whatever an upstream sends. */
+export function fieldsOf(doc: ToolDocument): DocumentFields {
+  const found: { names: string[]; texts: string[] } = { names: [], texts: [] };
+  readSchema(doc.inputSchema, found, 0);
+  const hints = (doc.hints ?? []).join('. ');
+  const title = doc.title !== undefined && doc.title !== doc.tool ? `${doc.title}. ` : '';
+  return {
+    name: doc.tool.slice(0, LONGEST.name),
+    description: `${title}${doc.description ?? ''} ${hints}`.slice(0, LONGEST.description).trim(),
+    parameterNames: found.names.join(' ').slice(0, LONGEST.parameters),
+    parameters: found.texts.join(' ').slice(0, LONGEST.parameters),
+    server: doc.server.slice(0, LONGEST.name),
+    serverText: (doc.serverText ?? '').slice(0, LONGEST.serverText),
+  };
+}
+
+function readSchema(schema: unknown, found: { names: string[]; texts: string[] }, depth: number): void {
+  if (depth > DEEPEST || !isRecord(schema) || !isRecord(schema['properties'])) return;
+  for (const [name, property] of Object.entries(schema['properties'])) {
+    if (found.names.length >= MOST_PARAMETERS) return;
+    found.names.push(name);
+    if (!isRecord(property)) continue;
+    if (typeof property['description'] === 'string') found.texts.push(property['description'].slice(0, 300));
+    readSchema(property, found, depth + 1);
+    readSchema(property['items'], found, depth + 1);
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs';
+import type { Embedder } from './embedder.js';
+import { splitIdentifiers } from './tokenize.js';
+import { normalise } from './vector.js';
+import { createWordPiece } from './wordpiece.js';
+
+const MAGIC = 0x3154434d;
+const TABLE = new URL('../../../assets/embedder/table.bin', import.meta.url);
+
+/** A table of one vector per word piece: a text's vector is the sum of its pieces' vectors. Answers at once. */
+export interface StaticEmbedder extends Embedder {
+  /** Adds the rows of at most `maxTokens` pieces of `text` to `sum`, unscaled; gives how many it knew. */
+  accumulate(text: string, sum: Float32Array, maxTokens: number): number;
+  /** Whether `word` (lower case) has a row of its own; others are spelt with pieces, and so is what is no word. */
+  knows(word: string): boolean;
+}
+
+interface TableHeader {
+  readonly id: string;
+  readonly dimensions: number;
+  readonly rows: number;
+  readonly vocabularyBytes: number;
+}
+
+/** Loads the shipped table, some 30 ms. Throws when the file is missing or is not a table. */
+export function loadStaticEmbedder(file: URL | string = TABLE): StaticEmbedder {
+  return parseTable(readFileSync(file));
+}
+
+/** Reads a table: magic, header length, header (JSON), vocabulary (one piece a line), row scales, int8 rows. */
+export function parseTable(bytes: Uint8Array): StaticEmbedder {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < 8 || view.getUint32(0, true) !== MAGIC) throw new Error('not an embedding table');
+  const headerEnd = 8 + view.getUint32(4, true);
+  const decoder = new TextDecoder();
+  const header = JSON.parse(decoder.decode(bytes.subarray(8, headerEnd))) as TableHeader;
+  const { dimensions, rows } = header;
+  const scalesAt = headerEnd + header.vocabularyBytes;
+  const rowsAt = scalesAt + 4 * rows;
+  if (bytes.length !== rowsAt + rows * dimensions) throw new Error('the embedding table is cut short');
+  const vocabulary = decoder.decode(bytes.subarray(headerEnd, scalesAt)).split('\n');
+  const scales = new Float32Array(rows);
+  for (let row = 0; row < rows; row++) scales[row] = view.getFloat32(scalesAt + 4 * row, true);
+  const values = new Int8Array(bytes.buffer, bytes.byteOffset + rowsAt, rows * dimensions);
+  const wordPiece = createWordPiece(vocabulary);
+
+  const accumulate = (text: string, sum: Float32Array, maxTokens: number): number => {
+    const ids = wordPiece.encode(splitIdentifiers(text), maxTokens);
+    for (const id of ids) {
+      const scale = scales[id] as number;
+      const at = id * dimensions;
+      for (let i = 0; i < dimensions; i++) {
+        sum[i] = (sum[i] as number) + scale * (values[at + i] as number);
+      }
+    }
+    return ids.length;
+  };
+
+  return {
+    id: header.id,
+    dimensions,
+    accumulate,
+    knows: wordPiece.has,
+    async embed(texts) {
+      return texts.map((text) => {
+        const sum = new Float32Array(dimensions);
+        accumulate(text, sum, 256);
+        normalise(sum);
+        return sum;
+      });
+    },
+  };
+}
