@@ -3,7 +3,7 @@ import { RE2JS } from 're2js';
 import { RuntimeError } from '../core/errors.js';
 import { outlineValue } from './outline.js';
 
-export interface JsonPathAnswer {
+interface JsonPathAnswer {
   /** One value, or an array with one value on each line. */
   readonly text: string;
   /** How many values the path names. */

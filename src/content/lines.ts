@@ -2,7 +2,7 @@ import { RuntimeError } from '../core/errors.js';
 import { type ByteSource, blocks } from './bytes.js';
 
 /** Lines count from 1; `to` is included, undefined means to the end. */
-export interface LineRange {
+interface LineRange {
   readonly from: number;
   readonly to: number | undefined;
 }
@@ -57,7 +57,7 @@ export async function locateLines(
 }
 
 /** How many lines a text has: the newlines, and the rest after the last one. */
-export async function lastLine(source: ByteSource, linesSeen: number): Promise<number> {
+async function lastLine(source: ByteSource, linesSeen: number): Promise<number> {
   if (source.size === 0) return 0;
   const last = await source.read(source.size - 1, source.size);
   return last[0] === 10 ? linesSeen - 1 : linesSeen;

@@ -9,7 +9,7 @@ import type { NewContent } from './store.js';
 import { countTokens, fitsTokens, tokensWithin } from './tokens.js';
 
 /** What offloading needs from the store. */
-export interface Keeper {
+interface Keeper {
   readonly maxTokens: number;
   readonly ttlMs: number;
   put(content: NewContent): Promise<ContentRef>;
@@ -17,7 +17,7 @@ export interface Keeper {
 }
 
 /** What stands in for a structuredContent that is too large. */
-export interface StructuredStandIn {
+interface StructuredStandIn {
   readonly ref_id?: string;
   readonly outline: string;
   readonly bytes: number;

@@ -1,5 +1,5 @@
 /** What a text is, said in a few words so that the next question about it can be precise. */
-export interface Outline {
+interface Outline {
   readonly kind: 'JSON' | 'JSON Lines' | 'CSV' | 'text';
   /** The shape of JSON, the columns of CSV; at most some 800 characters. */
   readonly detail?: string | undefined;

@@ -2,16 +2,16 @@ import { setImmediate } from 'node:timers/promises';
 import { RE2JS, RE2JSException } from 're2js';
 import { RuntimeError } from '../core/errors.js';
 import { type ByteSource, blocks } from './bytes.js';
-import { loadTokenizer, takeTokens, wholeCodePoint } from './tokens.js';
+import { loadTokenizer, type Tokenizer, takeTokens, wholeCodePoint } from './tokens.js';
 
-export interface SearchLimits {
+interface SearchLimits {
   /** Tokens that the answer may have. */
   readonly tokens: number;
   /** Bytes looked at for one answer; then it says where to go on. */
   readonly bytes: number;
 }
 
-export interface SearchAnswer {
+interface SearchAnswer {
   readonly text: string;
   /** The line from which the same search goes on; undefined when all was searched. */
   readonly resumeAt: number | undefined;
@@ -62,58 +62,81 @@ export async function searchLines(
   firstLine: number,
   limits: SearchLimits,
 ): Promise<SearchAnswer> {
-  const tokenizer = await loadTokenizer();
-  const before: Line[] = [];
-  const out: string[] = [];
-  let left = limits.tokens;
+  const page = new Page(pattern, await loadTokenizer(), limits.tokens);
+  let number = firstLine;
   let looked = 0;
-  let after = 0;
-  let matches = 0;
-  let lastShown = 0;
-  const add = (text: string): boolean => {
-    const { end, tokens } = takeTokens(tokenizer, `${text}\n`, 0, left);
-    if (end <= text.length) return false;
-    left -= tokens;
-    out.push(text);
-    return true;
-  };
-  const answer = (resumeAt: number | undefined): SearchAnswer => ({
-    text: out.length > 0 ? out.join('\n') : 'No line matches.',
-    resumeAt,
-  });
-  for await (const line of linesOf(source, firstLine)) {
-    looked += line.text.length + 1;
-    if (!pattern.test(line.text)) {
-      if (after > 0) {
-        if (!add(`${line.number}- ${shorten(line.text)}`)) return answer(line.number);
-        after -= 1;
-        lastShown = line.number;
-      } else {
-        before.push(line);
-        if (before.length > CONTEXT) before.shift();
-      }
-      if (looked > limits.bytes) return answer(line.number + 1);
-      continue;
+  for await (const lines of lineBlocks(source)) {
+    for (const raw of lines) {
+      const text = raw.endsWith('\r') ? raw.slice(0, -1) : raw;
+      const resumeAt = page.take({ number, text });
+      if (resumeAt !== undefined) return { text: page.text, resumeAt };
+      number += 1;
+      looked += raw.length + 1;
+      if (looked > limits.bytes) return { text: page.text, resumeAt: number };
     }
-    const block: string[] = [];
-    const first = before[0]?.number ?? line.number;
-    if (matches > 0 && first > lastShown + 1) block.push('--');
-    for (const around of before) block.push(`${around.number}- ${shorten(around.text)}`);
-    block.push(...excerpts(pattern, line));
-    // A first match that is too large for the answer is still better cut than never shown.
-    if (!add(block.join('\n'))) {
-      if (matches > 0) return answer(line.number);
-      const { end } = takeTokens(tokenizer, block.join('\n'), 0, left);
-      out.push(block.join('\n').slice(0, Math.max(end, left)));
-      return answer(line.number + 1);
-    }
-    matches += 1;
-    before.length = 0;
-    after = CONTEXT;
-    lastShown = line.number;
-    if (looked > limits.bytes) return answer(line.number + 1);
   }
-  return answer(undefined);
+  return { text: page.text, resumeAt: undefined };
+}
+
+/** What is shown of the lines that were looked at, as long as it fits. */
+class Page {
+  readonly #pattern: RE2JS;
+  readonly #tokenizer: Tokenizer;
+  readonly #out: string[] = [];
+  #before: Line[] = [];
+  #after = 0;
+  #left: number;
+  #lastShown = 0;
+
+  constructor(pattern: RE2JS, tokenizer: Tokenizer, tokens: number) {
+    this.#pattern = pattern;
+    this.#tokenizer = tokenizer;
+    this.#left = tokens;
+  }
+
+  get text(): string {
+    return this.#out.length > 0 ? this.#out.join('\n') : 'No line matches.';
+  }
+
+  /** @returns the line to go on with when there is no room any more. */
+  take(line: Line): number | undefined {
+    if (this.#pattern.test(line.text)) return this.#match(line);
+    if (this.#after > 0) {
+      if (!this.#add(`${line.number}- ${shorten(line.text)}`)) return line.number;
+      this.#after -= 1;
+      this.#lastShown = line.number;
+      return undefined;
+    }
+    this.#before.push(line);
+    if (this.#before.length > CONTEXT) this.#before.shift();
+    return undefined;
+  }
+
+  #match(line: Line): number | undefined {
+    const first = this.#before[0]?.number ?? line.number;
+    const apart = this.#lastShown > 0 && first > this.#lastShown + 1 ? ['--'] : [];
+    const around = this.#before.map((before) => `${before.number}- ${shorten(before.text)}`);
+    const block = [...apart, ...around, ...excerpts(this.#pattern, line)].join('\n');
+    if (!this.#add(block)) {
+      if (this.#out.length > 0) return line.number;
+      // A first match that is too large for the answer is still better cut than never shown.
+      const { end } = takeTokens(this.#tokenizer, block, 0, this.#left);
+      this.#out.push(block.slice(0, wholeCodePoint(block, Math.max(end, Math.floor(this.#left / 3)))));
+      return line.number + 1;
+    }
+    this.#before = [];
+    this.#after = CONTEXT;
+    this.#lastShown = line.number;
+    return undefined;
+  }
+
+  #add(text: string): boolean {
+    const { end, tokens } = takeTokens(this.#tokenizer, `${text}\n`, 0, this.#left);
+    if (end <= text.length) return false;
+    this.#left -= tokens;
+    this.#out.push(text);
+    return true;
+  }
 }
 
 /** A match in a short line is the line; in a long one (minified JSON) the surroundings of each match. */
@@ -146,25 +169,21 @@ function shorten(text: string): string {
   return text.length <= LONG_LINE ? text : `${text.slice(0, wholeCodePoint(text, LONG_LINE))}…`;
 }
 
-async function* linesOf(source: ByteSource, firstLine: number): AsyncGenerator<Line, void, undefined> {
-  let number = firstLine;
+/** The lines of each block together: handing over every line by itself costs more than searching it. */
+async function* lineBlocks(source: ByteSource): AsyncGenerator<string[], void, undefined> {
   let open: Buffer[] = [];
-  const close = (tail: Buffer): Line => {
-    const text = Buffer.concat([...open, tail]).toString('utf8');
-    open = [];
-    const line = { number, text: text.endsWith('\r') ? text.slice(0, -1) : text };
-    number += 1;
-    return line;
-  };
   for await (const block of blocks(source)) {
-    let from = 0;
-    for (let at = block.indexOf(10); at >= 0; at = block.indexOf(10, from)) {
-      yield close(block.subarray(from, at));
-      from = at + 1;
+    const last = block.lastIndexOf(10);
+    if (last < 0) {
+      open.push(block);
+      continue;
     }
-    if (from < block.length) open.push(block.subarray(from));
+    yield Buffer.concat([...open, block.subarray(0, last)])
+      .toString('utf8')
+      .split('\n');
+    open = last + 1 < block.length ? [block.subarray(last + 1)] : [];
     // A block takes some 50 ms to search: others get their turn.
     await setImmediate();
   }
-  if (open.length > 0) yield close(Buffer.alloc(0));
+  if (open.length > 0) yield [Buffer.concat(open).toString('utf8')];
 }

@@ -13,7 +13,7 @@ import { contentNotFound, isRef } from './ref.js';
 import { storageFailed } from './storage-error.js';
 import { FileVerifier, type StoredFile } from './stored-file.js';
 
-export interface StoreOptions {
+interface StoreOptions {
   readonly directory: string;
   readonly database: string;
   readonly ttlMs: number;
@@ -168,6 +168,7 @@ export class ContentStore {
       if (makeRoom) await this.#makeRoom(facts.bytes);
       const expiresAt = Math.max(createdAt + this.#options.ttlMs, keepUntil ?? 0);
       const record = { ...facts, createdAt, expiresAt, pinnedUntil: keepUntil ?? 0 };
+      await this.#files.trust(this.#path(facts.id), facts.id);
       this.#rows.insert(record);
       return publicRef(record);
     } catch (error) {

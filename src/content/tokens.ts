@@ -1,8 +1,8 @@
-interface Tokenizer {
+export interface Tokenizer {
   countTokens(text: string, options: { disallowedSpecial: Set<string> }): number;
 }
 
-export interface TokenCount {
+interface TokenCount {
   readonly tokens: number;
   /** False: more than the limit, and `tokens` is an estimate. */
   readonly exact: boolean;

@@ -7,7 +7,7 @@ import type { Logger } from '../lib/log.js';
 import { Job, untilAbandoned } from './job.js';
 import { inOrder, nextToStart } from './order.js';
 import type { Settings } from './queue-options.js';
-import * as errors from './task-errors.js';
+import { taskErrors as errors } from './task-errors.js';
 import type { TaskResults } from './task-results.js';
 import type { Ending, TaskRow, TaskRows } from './task-rows.js';
 import { type RunTask, toSpec } from './task-spec.js';
@@ -16,7 +16,7 @@ const PROGRESS_WRITE_MS = 2000;
 const PROGRESS_EVENT_MS = 250;
 const START_RETRY_MS = 5000;
 
-export interface DispatcherParts {
+interface DispatcherParts {
   readonly settings: Settings;
   readonly rows: TaskRows;
   readonly results: TaskResults;

@@ -5,21 +5,21 @@ const call = (task: { readonly server: string; readonly tool: string }) => `${ta
 const hours = (ms: number) => `${Math.round((ms / 3_600_000) * 10) / 10} hours`;
 
 /** Malformed, unknown and foreign ids are one error. */
-export function taskUnknown(): RuntimeError {
+function taskUnknown(): RuntimeError {
   return new RuntimeError('TASK_NOT_FOUND', 'No task of that id is known.', {
     hint: 'list_tasks shows the ids of your tasks.',
     data: { reason: 'unknown' },
   });
 }
 
-export function taskExpired(ttlMs: number): RuntimeError {
+function taskExpired(ttlMs: number): RuntimeError {
   return new RuntimeError('TASK_NOT_FOUND', `The task has expired: results are kept for ${hours(ttlMs)}.`, {
     hint: 'Call the tool again if the result is still needed.',
     data: { reason: 'expired' },
   });
 }
 
-export function queueFull(size: number, retryAfterMs: number): RuntimeError {
+function queueFull(size: number, retryAfterMs: number): RuntimeError {
   const seconds = Math.ceil(retryAfterMs / 1000);
   return new RuntimeError('QUEUE_FULL', `The background queue is full (${size}); retry after ${seconds} s.`, {
     hint: 'Poll or cancel tasks that wait, or call the tool in the foreground.',
@@ -27,16 +27,13 @@ export function queueFull(size: number, retryAfterMs: number): RuntimeError {
   });
 }
 
-export function draining(): RuntimeError {
+function draining(): RuntimeError {
   return new RuntimeError('ENGINE_DRAINING', 'The engine is stopping and takes no new tasks.', {
     hint: 'Try again in a few seconds.',
   });
 }
 
-export function interrupted(
-  task: { readonly server: string; readonly tool: string },
-  what: string,
-): RuntimeError {
+function interrupted(task: { readonly server: string; readonly tool: string }, what: string): RuntimeError {
   return new RuntimeError(
     'OUTCOME_UNKNOWN',
     `Interrupted, may have run: ${what} while ${call(task)} was running.`,
@@ -47,10 +44,7 @@ export function interrupted(
   );
 }
 
-export function poisoned(
-  task: { readonly server: string; readonly tool: string },
-  attempts: number,
-): RuntimeError {
+function poisoned(task: { readonly server: string; readonly tool: string }, attempts: number): RuntimeError {
   return new RuntimeError(
     'OUTCOME_UNKNOWN',
     `The engine ended ${attempts} times while ${call(task)} was running; it is not tried again and may have run.`,
@@ -61,11 +55,11 @@ export function poisoned(
   );
 }
 
-export function cancelled(): RuntimeError {
+function cancelled(): RuntimeError {
   return new RuntimeError('CANCELLED', 'The task was cancelled.');
 }
 
-export function outOfTime(
+function outOfTime(
   task: { readonly server: string; readonly tool: string },
   ms: number,
   ran: boolean,
@@ -79,7 +73,7 @@ export function outOfTime(
   );
 }
 
-export function resultNotStored(error: unknown): RuntimeError {
+function resultNotStored(error: unknown): RuntimeError {
   const why = error instanceof Error ? error.message : String(error);
   return new RuntimeError(
     'STORAGE_FAILED',
@@ -93,8 +87,22 @@ export function resultNotStored(error: unknown): RuntimeError {
 }
 
 /** What `run` threw, as an error that can be stored. */
-export function asRuntimeError(error: unknown): RuntimeError {
+function asRuntimeError(error: unknown): RuntimeError {
   if (error instanceof RuntimeError) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new RuntimeError('INTERNAL', `The task failed unexpectedly: ${message}`, { cause: error });
 }
+
+/** Every error that the queue gives, by what happened. */
+export const taskErrors = {
+  taskUnknown,
+  taskExpired,
+  queueFull,
+  draining,
+  interrupted,
+  poisoned,
+  cancelled,
+  outOfTime,
+  resultNotStored,
+  asRuntimeError,
+};

@@ -12,7 +12,7 @@ import {
   type TaskList,
   type TaskStatistics,
 } from './queue-options.js';
-import * as errors from './task-errors.js';
+import { taskErrors as errors } from './task-errors.js';
 import { TaskResults } from './task-results.js';
 import { type TaskRow, TaskRows } from './task-rows.js';
 import { type TaskSpec, toRow } from './task-spec.js';
