@@ -153,6 +153,25 @@ describe('IDX-01: an index that is down, refuses or flaps', () => {
   });
 });
 
+describe('closing', () => {
+  it('ends what is on its way, and loses nothing of what was kept', async () => {
+    let saved = '';
+    const cache = {
+      load: () => undefined,
+      save: (text: string) => {
+        saved = text;
+      },
+    };
+    const it = client('then-hang', { cache });
+    await it.listServers();
+    const waiting = failure(it.listServers());
+    it.close();
+    expect((await waiting).code).toBe('CANCELLED');
+    it.close();
+    expect(saved).toContain('server-249');
+  });
+});
+
 describe('IDX-02: an index that is slow, endless, huge or talks nonsense', () => {
   it.each(['hang', 'slow'])('%s: gives up when its time is over', async (mode) => {
     const error = await failure(client(mode, { timeoutMs: 300 }).listServers());

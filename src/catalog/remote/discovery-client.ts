@@ -1,14 +1,7 @@
 import { RuntimeError } from '../../core/errors.js';
 import type { ServerDefinition } from '../../core/server.js';
-import {
-  addBody,
-  expectList,
-  expectWhole,
-  garbage,
-  readBulkAnswer,
-  readServerAnswer,
-  searchBody,
-} from './answers.js';
+import { expectList, expectWhole, garbage, readBulkAnswer, readServerAnswer } from './answers.js';
+import { addBody, searchBody } from './bodies.js';
 import { type CallOptions, IndexAccess, type IndexAccessOptions } from './index-access.js';
 import { quoted, readEach, readServer, readTool } from './read.js';
 import { type DefinitionDefaults, readStartup } from './startup.js';

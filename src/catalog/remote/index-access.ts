@@ -111,7 +111,9 @@ export class IndexAccess {
           // What the index says is not there is not served from memory later either.
           const known = error instanceof RuntimeError ? error : undefined;
           const keyRefused = policy.endsWithKey === true && known?.data?.['kind'] === 'refused-key';
-          if (keyRefused || (known && known.code !== 'INDEX_UNAVAILABLE')) this.#copies.forget(key);
+          const judged =
+            known !== undefined && known.code !== 'INDEX_UNAVAILABLE' && !this.#closing.signal.aborted;
+          if (keyRefused || judged) this.#copies.forget(key);
           throw error;
         }
       },
