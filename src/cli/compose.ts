@@ -1,56 +1,52 @@
-import { randomUUID } from 'node:crypto';
-import { dirname } from 'node:path';
-import { readServersFile } from '../config/servers-file.js';
+import { createHash, randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { readServersFile, type ServersFile } from '../config/servers-file.js';
 import type { Environment, Settings } from '../config/settings.js';
-import type { Caller } from '../core/caller.js';
 import { RuntimeEngine } from '../engine/engine.js';
-import { createLogger, type Logger } from '../lib/log.js';
-import type { RuntimePort } from '../operations/table.js';
+import type { Logger } from '../lib/log.js';
 import { openSession } from '../upstream/open-session.js';
 import { familyMemory } from '../upstream/stdio/family-memory.js';
+import { isOwnerGone, ownerMark, sweepOrphans } from '../upstream/stdio/orphans.js';
 import { packageVersion } from './version.js';
 import { watchFile } from './watch-servers.js';
 
 /** Carried by every process we start, so that what is left over can be told from what is not ours. */
-export const MARKER = 'MCP_RUNTIME_MARKER';
-
-/** A runtime, wherever it is, and the way to let go of it. */
-export interface RuntimeHandle {
-  readonly port: RuntimePort;
-  readonly logger: Logger;
-  close(): Promise<void>;
-}
+const MARKER = 'MCP_RUNTIME_MARKER';
 
 export interface ComposeOptions {
   readonly settings: Settings;
   readonly environment: Environment;
-  readonly logger?: Logger;
+  readonly logger: Logger;
+  /** Where tasks and content are kept; no other engine may use it. */
+  readonly stateDirectory: string;
+  /** How the engine is reached, for people. */
+  readonly mode: string;
+  /** Said by list_servers besides what is wrong with the servers file. */
+  readonly problems?: readonly string[];
+}
+
+export interface ComposedEngine {
+  readonly engine: RuntimeEngine;
+  close(): Promise<void>;
 }
 
 /** The composition root: an engine in this process, with everything it needs. */
-export async function composeEngine(
-  options: ComposeOptions,
-): Promise<RuntimeHandle & { engine: RuntimeEngine }> {
-  const { settings, environment } = options;
-  const logger = options.logger ?? createLogger(settings.logLevel);
+export async function composeEngine(options: ComposeOptions): Promise<ComposedEngine> {
+  const { settings, logger, stateDirectory } = options;
   const version = packageVersion();
-  const marker = { name: MARKER, value: `${process.pid}.${randomUUID()}` };
+  const home = createHash('sha256').update(settings.home).digest('hex').slice(0, 12);
+  const marker = { name: MARKER, value: await ownerMark(`${home}.${randomUUID().slice(0, 8)}`) };
   const baseEnv = Object.fromEntries(
     Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
-  const readServers = async () => {
-    const file = await readServersFile(settings.configPath, {
-      environment,
-      mustExist: settings.configNamed,
-      baseDirectory: dirname(settings.configPath),
-    });
-    for (const problem of file.problems) logger.warn({ server: problem.server }, problem.message);
-    return file;
-  };
-  let servers = await readServers();
+  let servers = await readServers(options);
   const engine = await RuntimeEngine.start({
     settings,
-    stateDirectory: settings.home,
+    stateDirectory,
+    // A directory the user named belongs to one engine only: the one that has the home.
+    contentDirectory:
+      (stateDirectory === settings.home ? settings.contentPath : undefined) ??
+      join(stateDirectory, 'content'),
     servers,
     open: (definition, _tenant, signal) =>
       openSession(definition, {
@@ -64,26 +60,31 @@ export async function composeEngine(
     logger,
     version,
     pid: process.pid,
-    mode: 'embedded',
+    mode: options.mode,
     memory: () => process.memoryUsage.rss(),
   });
+  // What an engine of this home left behind when it was killed; nobody has to wait for that.
+  void sweepOrphans(MARKER, {
+    isOurs: async (value) => value.startsWith(`${home}.`) && (await isOwnerGone(value)),
+  }).then((ended) => {
+    if (ended.length > 0)
+      logger.warn({ pids: ended }, 'ended what an engine that was killed had left behind');
+  });
+  const reload = async () => {
+    const file = await readServers(options);
+    // A file that cannot be read at all is a slip of the pen, not a wish to lose every server.
+    const broken = file.problems.some((problem) => problem.fatal && problem.server === undefined);
+    servers = broken ? { ...servers, problems: file.problems } : file;
+    await engine.applyServers(servers);
+    engine.learnInBackground();
+  };
   const unwatch = watchFile(settings.configPath, () => {
-    readServers()
-      .then(async (file) => {
-        // A file that cannot be read at all is a slip of the pen, not a wish to lose every server.
-        const broken = file.problems.some((problem) => problem.fatal && problem.server === undefined);
-        servers = broken ? { ...servers, problems: file.problems } : file;
-        await engine.applyServers(servers);
-        engine.learnInBackground();
-      })
-      .catch((error: unknown) =>
-        logger.error({ error: String(error) }, 'the servers file could not be applied'),
-      );
+    reload().catch((error: unknown) =>
+      logger.error({ error: String(error) }, 'the servers file could not be applied'),
+    );
   });
   return {
     engine,
-    port: engine,
-    logger,
     close: () => {
       unwatch();
       return engine.close();
@@ -91,7 +92,17 @@ export async function composeEngine(
   };
 }
 
-/** The caller of a command: this user, for as long as the command runs. */
-export function commandCaller(name: string): Caller {
-  return { principal: 'local', clientId: randomUUID(), clientName: `mcp-runtime ${name}` };
+async function readServers({
+  settings,
+  environment,
+  logger,
+  problems = [],
+}: ComposeOptions): Promise<ServersFile> {
+  const file = await readServersFile(settings.configPath, {
+    environment,
+    mustExist: settings.configNamed,
+    baseDirectory: dirname(settings.configPath),
+  });
+  for (const problem of file.problems) logger.warn({ server: problem.server }, problem.message);
+  return { ...file, problems: [...problems.map((message) => ({ message, fatal: false })), ...file.problems] };
 }

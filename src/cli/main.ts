@@ -49,11 +49,12 @@ function build(finish: (code: number) => void): Command {
         .choices(['tools', 'router'])
         .default('tools'),
     )
-    .addOption(
-      new Option('--engine <where>', 'share one engine, or have one in this process')
-        .choices(['shared', 'embedded'])
-        .default('shared'),
+    .option(
+      '--engine <where>',
+      'shared, embedded in this process, or the address of one (tcp://host:port)',
+      'shared',
     )
+    .option('--engine-key <key>', 'key of an engine on another host; better in MCP_RUNTIME_ENGINE_KEY')
     .action(run(async (flags) => (await import('./serve.js')).serve(flags)));
 
   command('index', 'learn the tools of all servers now')
@@ -137,6 +138,40 @@ function build(finish: (code: number) => void): Command {
       (await import('./run-operation.js')).runOperation(flags, 'get_status', {}),
     ),
   );
+
+  const engine = program
+    .command('engine')
+    .description('the engine that all front-ends of a home share')
+    .exitOverride();
+  const engineCommand = (usage: string, description: string) =>
+    withGlobalFlags(engine.command(usage).description(description).exitOverride());
+  engineCommand('start', 'start it if it does not run').action(
+    run(async (flags: GlobalFlags) => (await import('./engine-commands.js')).startEngine(flags)),
+  );
+  engineCommand('stop', 'let running calls finish, then end it and all servers').action(
+    run(async (flags: GlobalFlags) => (await import('./engine-commands.js')).stopEngine(flags)),
+  );
+  engineCommand('status', 'whether it runs, and what it does').action(
+    run(async (flags: GlobalFlags) => (await import('./engine-commands.js')).engineStatus(flags)),
+  );
+  engineCommand('logs', 'what it said last')
+    .option('--lines <count>', 'how many lines', Number, 50)
+    .action(
+      run(async (flags: GlobalFlags & { lines: number }) =>
+        (await import('./engine-commands.js')).engineLogs(flags),
+      ),
+    );
+  engineCommand('keygen', 'make keys for an engine that is reached over tcp').action(
+    run(async (flags: GlobalFlags) => (await import('./engine-commands.js')).engineKeygen(flags)),
+  );
+  engineCommand('run', 'be the engine, in the foreground')
+    .option('--listen <address>', 'also listen on tcp://address:port, encrypted')
+    .option('--key-file <file>', 'the key that keygen made')
+    .action(
+      run(async (flags: GlobalFlags & { listen?: string; keyFile?: string }) =>
+        (await import('./engine-process.js')).runEngine(flags),
+      ),
+    );
 
   command('doctor', 'check this machine and the configuration, and explain').action(
     run(async (flags: GlobalFlags) => (await import('./doctor.js')).doctor(flags)),

@@ -1,10 +1,11 @@
 import { Payload } from '../core/payload.js';
 import type { CallToolResult, Progress } from '../core/upstream.js';
+import { createLogger } from '../lib/log.js';
 import { invoke } from '../operations/invoke.js';
 import { type OperationName, type OperationOutput, operations } from '../operations/table.js';
-import { commandCaller, composeEngine, type RuntimeHandle } from './compose.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
 import { createOutput, type Output } from './output.js';
+import { commandCaller, joinRunning, openEmbedded, type RuntimeHandle } from './runtime.js';
 
 /** A command gets a runtime, does its work, and lets go of it, whatever happens; Ctrl-C withdraws the work first. */
 export async function withRuntime(
@@ -18,7 +19,11 @@ export async function withRuntime(
   process.once('SIGTERM', stop);
   let runtime: RuntimeHandle | undefined;
   try {
-    runtime = await composeEngine(loadSettings(flags));
+    const { settings, environment } = loadSettings(flags);
+    const logger = createLogger(settings.logLevel);
+    const options = { settings, environment, logger, name: 'command', note: output.note };
+    // A command starts no engine that would outlive it: it joins the one that runs, or is its own.
+    runtime = (await joinRunning(options)) ?? (await openEmbedded(options));
     return await work(runtime, output, interrupted.signal);
   } catch (error) {
     return output.failure(error);

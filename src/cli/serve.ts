@@ -1,10 +1,12 @@
 import { timingSafeEqual } from 'node:crypto';
 import { RuntimeError } from '../core/errors.js';
 import { sha256 } from '../lib/hash.js';
-import { createLogger } from '../lib/log.js';
-import { composeEngine, type RuntimeHandle } from './compose.js';
+import { createLogger, type Logger } from '../lib/log.js';
+import type { RuntimePort } from '../operations/table.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
+import { lazyPort } from './lazy-port.js';
 import { createOutput } from './output.js';
+import { type OpenOptions, openEmbedded, openRemote, openShared, type RuntimeHandle } from './runtime.js';
 import { untilStopped } from './signals.js';
 import { packageVersion } from './version.js';
 
@@ -15,6 +17,9 @@ export interface ServeFlags extends GlobalFlags {
   readonly allowedHost?: string[];
   readonly allowedOrigin?: string[];
   readonly expose: 'tools' | 'router';
+  /** `shared`, `embedded`, or the address of an engine. */
+  readonly engine: string;
+  readonly engineKey?: string;
 }
 
 /** What a face gives to whoever runs it. */
@@ -24,60 +29,74 @@ interface RunningFace {
   close(): Promise<void>;
 }
 
-/** Serves until the client leaves or a signal comes; then everything it started ends too. @returns the exit code. */
+/** Serves until the client leaves or a signal comes; then what belongs to this front-end ends too. @returns the exit code. */
 export async function serve(flags: ServeFlags): Promise<number> {
   const output = createOutput({ json: flags.json === true });
   const stop = untilStopped();
-  let runtime: RuntimeHandle | undefined;
+  let opening: Promise<RuntimeHandle> | undefined;
   let face: RunningFace | undefined;
   try {
     const { settings, environment } = loadSettings(flags);
     const logger = createLogger(settings.logLevel);
-    const composed = await composeEngine({ settings, environment, logger });
-    runtime = composed;
+    const options = { settings, environment, logger, name: `serve ${flags.transport}`, note: output.note };
+    opening = openRuntime(flags, options);
+    // The client is greeted while the engine is still on its way: it has a time-out too.
+    const port = lazyPort(opening.then((runtime) => runtime.port));
     face =
       flags.transport === 'stdio'
-        ? await serveOverStdio(runtime, flags)
-        : await serveOverHttp(runtime, flags, settings.httpToken);
-    composed.engine.learnInBackground();
-    await Promise.race([stop.signalled, face.gone]);
+        ? await serveOverStdio(port, flags, logger)
+        : await serveOverHttp(port, flags, logger, settings.httpToken);
+    const failed = opening.then(
+      () => new Promise<never>(() => {}),
+      (error: unknown) => Promise.reject(error),
+    );
+    await Promise.race([stop.signalled, face.gone, failed]);
     return 0;
   } catch (error) {
     return await output.failure(error);
   } finally {
     stop.release();
     // The face first, so that nothing new comes in while the engine ends.
-    await Promise.all([face?.close(), runtime?.close()]);
+    const closing = face?.close();
+    const runtime = await opening?.catch(() => undefined);
+    await Promise.all([closing, runtime?.close()]);
   }
 }
 
-async function serveOverStdio(runtime: RuntimeHandle, flags: ServeFlags): Promise<RunningFace> {
+function openRuntime(flags: ServeFlags, options: OpenOptions): Promise<RuntimeHandle> {
+  if (flags.engine === 'embedded') return openEmbedded(options);
+  if (flags.engine === 'shared') return openShared(options);
+  return openRemote(options, flags.engine, flags.engineKey ?? options.environment['MCP_RUNTIME_ENGINE_KEY']);
+}
+
+async function serveOverStdio(port: RuntimePort, flags: ServeFlags, logger: Logger): Promise<RunningFace> {
   const [{ createMcpFace }, { serveStdio }] = await Promise.all([
     import('../mcp/face.js'),
     import('../mcp/serve-stdio.js'),
   ]);
-  const face = createMcpFace(runtime.port, {
+  const face = createMcpFace(port, {
     expose: flags.expose,
     version: packageVersion(),
-    logger: runtime.logger,
+    logger,
   });
   const service = serveStdio(face, { stdin: process.stdin, stdout: process.stdout });
   return { gone: service.closed, close: () => service.close() };
 }
 
 async function serveOverHttp(
-  runtime: RuntimeHandle,
+  port: RuntimePort,
   flags: ServeFlags,
+  logger: Logger,
   token: string | undefined,
 ): Promise<RunningFace> {
   const [{ createHttpFace }, { LOOPBACK_HOSTS }] = await Promise.all([
     import('../http/face.js'),
     import('../http/guard.js'),
   ]);
-  const face = createHttpFace(runtime.port, {
+  const face = createHttpFace(port, {
     expose: flags.expose,
     version: packageVersion(),
-    logger: runtime.logger,
+    logger,
     ...(token === undefined ? {} : { verifyToken: oneToken(token) }),
     ...(flags.allowedHost === undefined ? {} : { allowedHosts: [...LOOPBACK_HOSTS, ...flags.allowedHost] }),
     ...(flags.allowedOrigin === undefined ? {} : { allowedOrigins: flags.allowedOrigin }),

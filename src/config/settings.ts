@@ -50,7 +50,8 @@ export interface Settings {
   readonly configPath: string;
   /** Whether the user named the servers file: then it must exist. */
   readonly configNamed: boolean;
-  readonly contentPath: string;
+  /** Where large results are kept, if the user named it. */
+  readonly contentPath: string | undefined;
   readonly maxResultTokens: number;
   readonly describeImages: boolean;
   readonly queueSize: number;
@@ -110,9 +111,7 @@ export function resolveSettings(environment: Environment, platform: Platform): S
       raw.MCP_RUNTIME_CONFIG === undefined ? join(home, 'servers.json') : absolute(raw.MCP_RUNTIME_CONFIG),
     configNamed: raw.MCP_RUNTIME_CONFIG !== undefined,
     contentPath:
-      raw.TOOL_OFFLOADED_DATA_PATH === undefined
-        ? join(home, 'content')
-        : absolute(raw.TOOL_OFFLOADED_DATA_PATH),
+      raw.TOOL_OFFLOADED_DATA_PATH === undefined ? undefined : absolute(raw.TOOL_OFFLOADED_DATA_PATH),
     maxResultTokens: raw.MAX_RESULT_TOKENS,
     describeImages: raw.DESCRIBE_IMAGES,
     queueSize: raw.BACKGROUND_QUEUE_SIZE,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Catalog } from '../catalog/catalog.js';
 import { learntMigrations } from '../catalog/learnt-store.js';
-import { createSearchIndex, loadStaticEmbedder, type StaticEmbedder } from '../catalog/search/index.js';
+import { createSearchIndex, loadStaticEmbedder } from '../catalog/search/index.js';
 import { ContentManager } from '../content/content-manager.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { Emitter } from '../lib/emitter.js';
@@ -11,6 +11,7 @@ import { TaskQueue } from '../tasks/task-queue.js';
 import type { EngineOptions } from './engine-options.js';
 import { Executor } from './executor.js';
 import { Learner } from './learner.js';
+import { Learning } from './learning.js';
 import { Supervisor } from './supervisor.js';
 
 /** What an engine is made of. */
@@ -20,6 +21,7 @@ export interface Parts {
   readonly content: ContentManager;
   readonly supervisor: Supervisor;
   readonly learner: Learner;
+  readonly learning: Learning;
   readonly executor: Executor;
   readonly tasks: TaskQueue;
 }
@@ -30,7 +32,7 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
   const catalogDb = openDatabase(join(settings.home, 'catalog.db'), 'catalog', learntMigrations);
   const catalog = new Catalog({ db: catalogDb, search: createSearchIndex(embedder(logger)) });
   const content = await ContentManager.open({
-    directory: stateDirectory === settings.home ? settings.contentPath : join(stateDirectory, 'content'),
+    directory: options.contentDirectory,
     maxResultTokens: settings.maxResultTokens,
     logger,
   });
@@ -67,11 +69,12 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
     run: (task, { signal, progress }) => executor.run(task, { signal, progress }),
   });
   tasks.subscribe((event) => events.emit(event));
-  return { catalogDb, catalog, content, supervisor, learner, executor, tasks };
+  const learning = new Learning(catalog, learner);
+  return { catalogDb, catalog, content, supervisor, learner, learning, executor, tasks };
 }
 
 /** Without its table search goes by words alone, and says so. */
-function embedder(logger: Logger): StaticEmbedder | undefined {
+function embedder(logger: Logger): ReturnType<typeof loadStaticEmbedder> | undefined {
   try {
     return loadStaticEmbedder();
   } catch (error) {

@@ -7,8 +7,9 @@ import type { Tenant } from './supervisor.js';
 
 export interface EngineOptions {
   readonly settings: Settings;
-  /** Where tasks and content are kept: the home, unless another engine owns that. */
+  /** Where tasks are kept: the home, unless another engine owns that. */
   readonly stateDirectory: string;
+  readonly contentDirectory: string;
   readonly servers: ServersFile;
   /** Opens a session with an upstream. */
   open(definition: ServerDefinition, tenant: Tenant, signal: AbortSignal): Promise<UpstreamSession>;

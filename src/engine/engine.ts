@@ -9,7 +9,6 @@ import { assemble, type Parts } from './assemble.js';
 import { Background } from './background.js';
 import { Clients } from './clients.js';
 import type { EngineOptions } from './engine-options.js';
-import type { LearnOutcome } from './learner.js';
 import * as views from './views.js';
 
 /**
@@ -24,7 +23,6 @@ export class RuntimeEngine implements RuntimePort {
   readonly #parts: Parts;
   readonly #background: Background;
   #servers: ServersFile;
-  #failedToLearn = new Set<string>();
   #closing: Promise<void> | undefined;
 
   private constructor(options: EngineOptions, events: Emitter<RuntimeEvent>, parts: Parts) {
@@ -70,7 +68,7 @@ export class RuntimeEngine implements RuntimePort {
 
   /** Learns, in the background, every server that is not known yet. */
   learnInBackground(): void {
-    void this.#learn(this.#unlearnt());
+    void this.#parts.learning.missing();
   }
 
   attach(caller: Caller): () => void {
@@ -94,6 +92,11 @@ export class RuntimeEngine implements RuntimePort {
       queued + running === 0 &&
       supervisor.running().every((one) => one.inFlight === 0)
     );
+  }
+
+  /** Nobody is there: what is not in use need not run. It starts again when it is wanted. */
+  async stopUnusedServers(): Promise<void> {
+    await this.#parts.supervisor.stopIdle();
   }
 
   async search_tools(input: In<'search_tools'>): Promise<Out<'search_tools'>> {
@@ -212,7 +215,7 @@ export class RuntimeEngine implements RuntimePort {
   }
 
   async get_statistics(): Promise<Out<'get_statistics'>> {
-    const { catalog, supervisor, executor, tasks, content, learner } = this.#parts;
+    const { catalog, supervisor, executor, content, learner, learning } = this.#parts;
     const { items, bytes } = content.statistics();
     return {
       servers: catalog.entries().length,
@@ -220,29 +223,14 @@ export class RuntimeEngine implements RuntimePort {
       running: supervisor.running().length,
       calls: executor.calls,
       failed_calls: executor.failedCalls,
-      tasks: tasks.statistics(),
+      tasks: this.#taskCounts(),
       content: { items, bytes },
-      learning: { waiting: learner.pending, failed: this.#failedToLearn.size },
+      learning: { waiting: learner.pending, failed: learning.failed },
     };
   }
 
   async learn_servers(input: In<'learn_servers'>, context: OperationContext): Promise<Out<'learn_servers'>> {
-    const { catalog } = this.#parts;
-    const named = input.server_names?.map((name) => catalog.require(name).definition.name);
-    const all = named ?? catalog.entries().map((entry) => entry.definition.name);
-    const wanted = input.again || named ? all : this.#unlearnt();
-    const learnt = await this.#learn(wanted, context);
-    const outcomes = new Map(learnt.map((one) => [one.server, one]));
-    return {
-      servers: all.map(
-        (server): Out<'learn_servers'>['servers'][number] =>
-          outcomes.get(server) ?? {
-            server,
-            outcome: 'unchanged',
-            tools: catalog.require(server).tools.length,
-          },
-      ),
-    };
+    return this.#parts.learning.run(input, context);
   }
 
   async get_status(): Promise<Out<'get_status'>> {
@@ -265,7 +253,7 @@ export class RuntimeEngine implements RuntimePort {
         in_flight: inFlight,
       })),
       servers,
-      tasks: this.#parts.tasks.statistics(),
+      tasks: this.#taskCounts(),
     };
   }
 
@@ -287,32 +275,9 @@ export class RuntimeEngine implements RuntimePort {
     catalogDb.close();
   }
 
-  #unlearnt(): string[] {
-    return this.#parts.catalog
-      .entries()
-      .filter(
-        ({ definition, learntAt, stale }) =>
-          !definition.disabled && (learntAt === undefined || stale !== undefined || definition.overwrite),
-      )
-      .map(({ definition }) => definition.name);
-  }
-
-  async #learn(servers: readonly string[], context?: OperationContext): Promise<LearnOutcome[]> {
-    let done = 0;
-    return Promise.all(
-      servers.map(async (server) => {
-        const outcome = await this.#parts.learner.learn(server);
-        if (outcome.outcome === 'failed') this.#failedToLearn.add(server);
-        else this.#failedToLearn.delete(server);
-        done += 1;
-        context?.progress?.({
-          progress: done,
-          total: servers.length,
-          message: `${server}: ${outcome.outcome}`,
-        });
-        return outcome;
-      }),
-    );
+  #taskCounts(): Record<string, number> {
+    const { size: _size, workers: _workers, ...counts } = this.#parts.tasks.statistics();
+    return counts;
   }
 
   #sight(): views.Sight {

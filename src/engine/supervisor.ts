@@ -95,6 +95,14 @@ export class Supervisor {
     if (server && !server.wanted && !server.inUse) await server.stop({ drainMs: 0 });
   }
 
+  /** Stops every server that nobody uses at this moment. */
+  async stopIdle(): Promise<void> {
+    const all = [...this.#servers.values()].flatMap((instances) => [...instances.values()]);
+    await Promise.all(
+      all.filter((server) => server.state.status === 'ready' && !server.inUse).map((server) => server.stop()),
+    );
+  }
+
   /** A client left: what ran for it alone ends. */
   async release(clientId: string): Promise<void> {
     const stops: Promise<void>[] = [];

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +43,8 @@ export interface Workplace {
   servers(entries: Record<string, Record<string, unknown>>): void;
   /** What the fixtures of one server logged. */
   events(server: string, ev?: string): LoggedEvent[];
+  /** Runs a command of mcp-runtime with --json. @returns what it printed, and its exit code. */
+  command(...args: string[]): Promise<{ exitCode: number; [key: string]: unknown }>;
   /** A client connected to a front-end of its own. */
   client(options?: { args?: string[]; env?: Record<string, string>; name?: string }): Promise<RuntimeClient>;
 }
@@ -80,7 +83,7 @@ export function workplace(options: { engine?: 'embedded' | 'shared' } = {}): () 
     current = undefined;
     if (!used) return;
     await Promise.all(used.clients.map((client) => client.close()));
-    if (options.engine === 'shared') await stopEngine(used.place);
+    if (options.engine === 'shared') await used.place.command('engine', 'stop');
     await expectNoProcess(used.place.marker, 8_000);
     rmSync(used.place.folder, { recursive: true, force: true });
   });
@@ -119,6 +122,19 @@ function create(engine: 'embedded' | 'shared'): { place: Workplace; clients: Run
       writeFileSync(config, JSON.stringify({ mcpServers: Object.fromEntries(marked) }));
     },
     events: (server, ev) => readEvents(logOf(server)).filter((event) => ev === undefined || event.ev === ev),
+    command: (...args) =>
+      new Promise((resolve, reject) => {
+        execFile(process.execPath, [bin, ...args, '--json'], { env }, (error, stdout) => {
+          try {
+            resolve({
+              exitCode: typeof error?.code === 'number' ? error.code : 0,
+              ...(JSON.parse(stdout) as object),
+            });
+          } catch {
+            reject(new Error(`${args.join(' ')} printed no JSON: ${stdout} ${error?.message ?? ''}`));
+          }
+        });
+      }),
     client: async ({ args = [], env: more = {}, name = 'test' } = {}) => {
       const transport = new StdioClientTransport({
         command: process.execPath,
@@ -153,14 +169,4 @@ function wrap(sdk: Client, pid: number): RuntimeClient {
     },
     close: () => sdk.close(),
   };
-}
-
-async function stopEngine(place: Workplace): Promise<void> {
-  const { spawn } = await import('node:child_process');
-  await new Promise<void>((resolve) => {
-    spawn(process.execPath, [bin, 'engine', 'stop', '--home', place.home], {
-      env: place.env,
-      stdio: 'ignore',
-    }).once('exit', () => resolve());
-  });
 }

@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises';
+import { RuntimeError } from '../core/errors.js';
+import { createLogger } from '../lib/log.js';
+import type { ServerKey } from '../wire/curve.js';
+import { type HostedEngine, hostEngine } from '../wire/engine-host.js';
+import { type ComposedEngine, composeEngine } from './compose.js';
+import { type GlobalFlags, loadSettings } from './environment.js';
+import { createOutput } from './output.js';
+import { engineDirectory } from './runtime.js';
+import { untilStopped } from './signals.js';
+import { packageVersion } from './version.js';
+
+export interface EngineFlags extends GlobalFlags {
+  readonly listen?: string;
+  readonly keyFile?: string;
+}
+
+/** How long running calls get to finish when the engine is asked to end, ms. */
+const DRAIN_MS = 10_000;
+/** Between two looks at whether anyone still needs the engine, ms. */
+const LOOK_MS = 1_000;
+/** Without any client the servers end this long after the last one left; a client that reloads is back before, ms. */
+const UNATTENDED_MS = 2_500;
+
+/** Is the engine of a home until it is told to end, nobody has needed it for long, or a newer one takes over. */
+export async function runEngine(flags: EngineFlags): Promise<number> {
+  const output = createOutput({ json: flags.json === true });
+  const stop = untilStopped();
+  let composed: ComposedEngine | undefined;
+  let hosted: HostedEngine | undefined;
+  try {
+    const { settings, environment } = loadSettings(flags);
+    const logger = createLogger(settings.logLevel === 'warn' ? 'info' : settings.logLevel);
+    const key = flags.keyFile === undefined ? undefined : await readServerKey(flags.keyFile);
+    let retire: () => void = () => {};
+    const retired = new Promise<'retired'>((resolve) => {
+      retire = () => resolve('retired');
+    });
+    let frontEnds = 0;
+    let lastNeeded = Date.now();
+    hosted = await hostEngine({
+      directory: await engineDirectory(settings),
+      open: async () => {
+        composed = await composeEngine({
+          settings,
+          environment,
+          logger,
+          stateDirectory: settings.home,
+          mode: settings.engineLink,
+        });
+        return composed.engine;
+      },
+      version: packageVersion(),
+      pid: process.pid,
+      link: settings.engineLink,
+      ...tcpOf(flags.listen, key),
+      busy: () => composed?.engine.idle === false,
+      onFrontEnds: (count) => {
+        frontEnds = count;
+        lastNeeded = Date.now();
+      },
+      onRetire: retire,
+      logger,
+    });
+    const engine = composed?.engine;
+    logger.info({ pid: process.pid, home: settings.home, addresses: hosted.addresses }, 'the engine runs');
+    engine?.learnInBackground();
+    const idle = new Promise<'idle'>((resolve) => {
+      setInterval(() => {
+        if (frontEnds > 0 || engine?.idle === false) lastNeeded = Date.now();
+        const unneeded = Date.now() - lastNeeded;
+        if (unneeded >= UNATTENDED_MS) void engine?.stopUnusedServers();
+        if (unneeded >= settings.engineIdleTimeoutMs) resolve('idle');
+      }, LOOK_MS).unref();
+    });
+    const why = await Promise.race([stop.signalled.then(() => 'asked' as const), idle, retired]);
+    logger.info({ why }, 'the engine ends');
+    if (why === 'asked') await hosted.drain(DRAIN_MS);
+    return 0;
+  } catch (error) {
+    return await output.failure(error);
+  } finally {
+    stop.release();
+    // Front-ends are told first, so that none waits for an answer that cannot come.
+    await composed?.close();
+    await hosted?.close();
+  }
+}
+
+function tcpOf(endpoint: string | undefined, key: ServerKey | undefined) {
+  if (endpoint === undefined) return {};
+  if (key === undefined)
+    throw new RuntimeError('CONFIG_INVALID', `The engine does not listen on ${endpoint} without keys.`, {
+      hint: 'Make them with mcp-runtime engine keygen and give the file with --key-file.',
+    });
+  return { tcp: { endpoint, key } };
+}
+
+async function readServerKey(path: string): Promise<ServerKey> {
+  try {
+    const { publicKey, secretKey, clients } = JSON.parse(await readFile(path, 'utf8')) as Partial<ServerKey>;
+    if (typeof publicKey === 'string' && typeof secretKey === 'string' && Array.isArray(clients))
+      return { publicKey, secretKey, clients };
+  } catch {
+    // Told below without what the file says: it holds a secret.
+  }
+  throw new RuntimeError('CONFIG_INVALID', `The key file ${path} cannot be read.`, {
+    hint: 'Make one with mcp-runtime engine keygen.',
+  });
+}
