@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RuntimeError } from '../core/errors.js';
 import { Payload } from '../core/payload.js';
 import type { CallToolResult } from '../core/upstream.js';
+import { openDatabase } from '../lib/sqlite.js';
 import type { QueueOptions } from './queue-options.js';
 import { TaskQueue } from './task-queue.js';
 import type { RunContext, TaskSpec } from './task-spec.js';
@@ -296,6 +297,38 @@ describe('TaskQueue', () => {
       status: 'failed',
       error: { code: 'STORAGE_FAILED', message: expect.stringContaining('could not be stored') },
     });
+  });
+
+  it('BGT-05: an end that the database does not take holds meanwhile, and is written once it does', async () => {
+    const queue = await open();
+    const database = openDatabase(join(home, 'runtime.db'), 'test', []);
+    const refuse = (which: string) =>
+      database.run(
+        `CREATE TRIGGER refuse BEFORE UPDATE ON tasks WHEN ${which} BEGIN SELECT RAISE(ABORT, 'no space'); END`,
+      );
+    refuse('NEW.ended_at IS NOT NULL');
+    const first = queue.submit(spec());
+    await settle(() => started.length === 1);
+    started[0]?.finish(answer('ok'));
+    const failed = {
+      status: 'failed',
+      error: { code: 'STORAGE_FAILED', message: expect.stringContaining('no space') },
+    };
+    expect(await queue.wait('ann', first.id, 60_000)).toMatchObject(failed);
+    expect((await queue.cancel('ann', first.id)).status).toBe('failed');
+    database.run('DROP TRIGGER refuse');
+    await queue.sweep();
+    refuse("NEW.status = 'running'");
+    const second = queue.submit(spec());
+    expect(second.status).toBe('queued');
+    database.run('DROP TRIGGER refuse');
+    database.close();
+    await queue.close();
+    const again = await open();
+    expect(await again.get('ann', first.id)).toMatchObject(failed);
+    await settle(() => started.length === 2);
+    started[1]?.finish(answer('ran once'));
+    expect((await again.wait('ann', second.id, 60_000)).status).toBe('completed');
   });
 
   it('BGT-06: a server that hangs leaves a worker to the others, and the deadline frees its workers', async () => {
