@@ -194,11 +194,12 @@ async function jsonOf(c: Context): Promise<unknown> {
   const text = await c.req.text();
   try {
     return olderNames(JSON.parse(text));
-  } catch {
+  } catch (error) {
+    const position = /position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];
     throw new ValidationFailure([
       text === ''
         ? { loc: ['body'], msg: 'Field required', type: 'missing' }
-        : { loc: ['body'], msg: 'JSON decode error', type: 'json_invalid' },
+        : { loc: ['body', Number(position ?? text.length)], msg: 'JSON decode error', type: 'json_invalid' },
     ]);
   }
 }

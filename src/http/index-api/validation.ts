@@ -39,7 +39,6 @@ type Issue = z.core.$ZodIssue;
 
 const TYPES: Readonly<Record<string, [type: string, msg: string]>> = {
   string: ['string_type', 'Input should be a valid string'],
-  int: ['int_type', 'Input should be a valid integer'],
   number: ['float_type', 'Input should be a valid number'],
   boolean: ['bool_type', 'Input should be a valid boolean'],
   array: ['list_type', 'Input should be a valid list'],
@@ -61,6 +60,10 @@ function say(issue: Issue, given: unknown, place: 'body' | 'query'): [type: stri
       if (place === 'query') {
         return ['int_parsing', 'Input should be a valid integer, unable to parse string as an integer'];
       }
+      // What is a number and still no integer has a fraction; the expected type of both is told apart only by that.
+      if (typeof given === 'number' && issue.expected === 'int') {
+        return ['int_from_float', 'Input should be a valid integer, got a number with a fractional part'];
+      }
       return TYPES[issue.expected] ?? ['value_error', 'Value error'];
     }
     case 'too_small':
@@ -78,10 +81,16 @@ function say(issue: Issue, given: unknown, place: 'body' | 'query'): [type: stri
       if (issue.origin === 'array') return ['too_long', `List should have at most ${issue.maximum} items`];
       return ['less_than_equal', `Input should be less than or equal to ${issue.maximum}`];
     case 'invalid_value':
-      return ['literal_error', `Input should be ${issue.values.map((one) => `'${String(one)}'`).join(', ')}`];
+      return ['literal_error', `Input should be ${alternatives(issue.values)}`];
     default:
       return ['value_error', `Value error, ${issue.message}`];
   }
+}
+
+/** `'a', 'b' or 'c'`, as pydantic lists them. */
+function alternatives(values: readonly unknown[]): string {
+  const [last, ...rest] = values.map((value) => `'${String(value)}'`).reverse();
+  return rest.length === 0 ? String(last) : `${rest.reverse().join(', ')} or ${last}`;
 }
 
 function at(value: unknown, path: readonly (string | number)[]): unknown {
