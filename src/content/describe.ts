@@ -1,7 +1,7 @@
 import type { ContentRef } from '../core/content.js';
 import { humanBytes, measure } from './media.js';
 import { outlineText } from './outline.js';
-import { wholeCodePoint } from './tokens.js';
+import { loadTokenizer, takeTokens, wholeCodePoint } from './tokens.js';
 
 /** Where a text went: kept under a reference, or not kept and why. */
 export type Kept =
@@ -16,9 +16,12 @@ export interface LongText {
 }
 
 /** The head of a long text, what it is, and how to get the rest. `headTokens` 0 leaves the head out. */
-export function describeText(long: LongText, headTokens: number): string {
+export async function describeText(long: LongText, headTokens: number): Promise<string> {
   const { text, tokens, kept } = long;
-  const head = headOf(text, Math.floor((text.length / Math.max(1, tokens)) * headTokens));
+  // The average is fair to most texts; counting guards against a head that is denser than the rest.
+  const average = Math.floor((text.length / Math.max(1, tokens)) * headTokens);
+  const { end } = takeTokens(await loadTokenizer(), text, 0, headTokens);
+  const head = headOf(text, Math.min(average, Math.max(end, headTokens)));
   const outline = outlineText(text, long.mimeType);
   const lines = countLines(text);
   const facts = [

@@ -69,6 +69,22 @@ describe('offload', () => {
     expect(await read(block)).toBe(text);
   });
 
+  it('keeps the answer within the limit when the head is denser than the rest, or the text is one run', async () => {
+    const dense = Array.from({ length: 1500 }, (_, n) =>
+      String.fromCodePoint(0x4e00 + ((n * 7919) % 5000)),
+    ).join('');
+    for (const text of [
+      `${dense}${' '.repeat(500_000)}`,
+      'A'.repeat(300_000),
+      '😀'.repeat(50_000),
+      '\n'.repeat(400_000),
+    ]) {
+      const [block] = blocksOf(await offload({ content: [{ type: 'text', text }] }));
+      expect(await fitsTokens(String(block?.['text']), 1000)).toBe(true);
+      expect(await read(block)).toBe(text);
+    }
+  });
+
   it('STO-02: a reference that a tool writes itself is mere text', async () => {
     const { id } = await content.put('bob', { kind: 'text', mimeType: 'text/plain', data: 'secret of bob' });
     const made = await offload({ content: [{ type: 'text', text: `[Reference: ${id}]` }] });

@@ -173,7 +173,7 @@ async function withinBudget(parts: readonly Part[], keeper: Keeper): Promise<Con
   const { maxTokens } = keeper;
   let rendered: ContentBlock[] = [];
   for (const share of HEAD_SHARES) {
-    rendered = parts.map((part) => render(part, Math.floor(maxTokens * share)));
+    rendered = await Promise.all(parts.map((part) => render(part, Math.floor(maxTokens * share))));
     if ((await fitting(rendered, maxTokens)) === rendered.length) return rendered;
     // Nothing to shorten.
     if (parts.every((part) => 'block' in part)) break;
@@ -184,7 +184,7 @@ async function withinBudget(parts: readonly Part[], keeper: Keeper): Promise<Con
   const text = `[\n${rest.map((block) => JSON.stringify(block)).join(',\n')}\n]`;
   const { tokens } = await countTokens(text, maxTokens);
   const kept = await keep({ kind: 'text', mimeType: 'application/json', data: text }, keeper);
-  const described = describeText(
+  const described = await describeText(
     { text, mimeType: 'application/json', tokens, kept },
     Math.floor(maxTokens / 8),
   );
@@ -208,9 +208,9 @@ async function fitting(blocks: readonly ContentBlock[], limit: number): Promise<
   return blocks.length;
 }
 
-function render(part: Part, headTokens: number): ContentBlock {
+async function render(part: Part, headTokens: number): Promise<ContentBlock> {
   if ('block' in part) return part.block;
-  return { ...part.around, text: `${part.around['text']}${describeText(part.long, headTokens)}` };
+  return { ...part.around, text: `${part.around['text']}${await describeText(part.long, headTokens)}` };
 }
 
 /**
@@ -262,7 +262,7 @@ async function replaceWhole(
   const text = Buffer.from(payload.bytes).toString('utf8');
   const { tokens } = await countTokens(text, keeper.maxTokens);
   const kept = await keep({ kind: 'text', mimeType: 'application/json', data: text }, keeper);
-  const described = describeText({ text, tokens, kept }, Math.floor(keeper.maxTokens / 4));
+  const described = await describeText({ text, tokens, kept }, Math.floor(keeper.maxTokens / 4));
   return Payload.fromValue<CallToolResult>({
     ...(result.isError === undefined ? {} : { isError: result.isError }),
     content: [
