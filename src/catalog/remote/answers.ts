@@ -5,7 +5,7 @@ import { asObject, BadEntry, quoted, readServer } from './read.js';
 import type { BulkAnswer, IndexServer } from './types.js';
 
 /** What an index says with a status, in the runtime's words. */
-export interface Expectation {
+interface Expectation {
   /** The index, as it may be shown. */
   readonly index: string;
   /** What a 404 means here; without it: that the address is wrong. */

@@ -1,4 +1,4 @@
-export interface CircuitBreakerOptions {
+interface CircuitBreakerOptions {
   /** Failures in a row until nothing is sent any more. */
   readonly threshold?: number | undefined;
   /** First pause; it doubles with each failed probe up to `maxPauseMs`. */
@@ -8,7 +8,7 @@ export interface CircuitBreakerOptions {
 }
 
 /** `go`: send. `probe`: send this one alone and report how it went. `wait`: do not send for `ms`. */
-export type Admission =
+type Admission =
   | { readonly kind: 'go' }
   | { readonly kind: 'probe' }
   | { readonly kind: 'wait'; readonly ms: number };

@@ -2,7 +2,7 @@ import { RuntimeError } from '../../core/errors.js';
 import { quoted } from './read.js';
 
 /** What kind of trouble an index made; stands in `data.kind` of every INDEX_UNAVAILABLE of this folder. */
-export type Trouble =
+type Trouble =
   | 'unreachable'
   | 'timeout'
   | 'status'
@@ -39,7 +39,7 @@ export interface ByteBudget {
   left: number;
 }
 
-export interface HttpRequest {
+interface HttpRequest {
   readonly index: string;
   readonly url: URL;
   readonly method: string;

@@ -42,7 +42,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface ReadPolicy {
+interface ReadPolicy {
   /** Instead of the client's own. */
   readonly freshMs?: number;
   /** No last good copy once the index refuses the key. */

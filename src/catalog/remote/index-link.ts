@@ -5,7 +5,7 @@ import { CircuitBreaker } from './circuit-breaker.js';
 import { type ByteBudget, exchange, type HttpAnswer, unavailable } from './exchange.js';
 import { asObject, quoted } from './read.js';
 
-export interface IndexLinkOptions {
+interface IndexLinkOptions {
   readonly url: string;
   readonly apiKey?: string | undefined;
   readonly encryptionKey?: string | undefined;

@@ -10,13 +10,13 @@ export interface Loaded<T> {
   readonly bytes: number;
 }
 
-export interface LastGoodOptions {
+interface LastGoodOptions {
   readonly now: () => number;
   readonly maxBytes: number;
   readonly persisted?: PersistedCopies | undefined;
 }
 
-export interface Want<T extends object> {
+interface Want<T extends object> {
   /** How long an answer needs no asking again, ms. */
   readonly freshMs: number;
   readonly load: (previous: T | undefined) => Promise<Loaded<T>>;

@@ -5,7 +5,7 @@ import { runtimeFlagProblem } from './launch-flags.js';
 import { isWrapper, programName } from './launch-programs.js';
 import { quoted } from './read.js';
 
-export interface Program {
+interface Program {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;

@@ -7,7 +7,7 @@ export interface Page {
   readonly limit: unknown;
 }
 
-export interface PagingOptions {
+interface PagingOptions {
   readonly index: string;
   readonly maxPages: number;
   /** Entries asked for per page. */

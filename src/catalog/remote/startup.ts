@@ -12,7 +12,7 @@ export interface DefinitionDefaults {
   readonly restart: ServerDefinition['restart'];
 }
 
-export interface StartupContext {
+interface StartupContext {
   /** The index, as it may be shown. */
   readonly index: string;
   readonly server: string;

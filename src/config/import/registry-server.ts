@@ -9,7 +9,7 @@ export interface RegistryNeed {
   readonly secret: boolean;
 }
 
-export interface RegistryDefinition {
+interface RegistryDefinition {
   readonly definition: RawEntry;
   readonly needs: readonly RegistryNeed[];
 }

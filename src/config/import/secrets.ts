@@ -19,14 +19,14 @@ const AUTH_SCHEME = /^((?:Bearer|Basic|Token|ApiKey|Digest)\s+)(\S.*)$/i;
 const PLACEHOLDER = /\$\{[^}]+\}|^\$[A-Za-z_]\w*$/;
 
 /** Whether a name says that its value is nobody's business, and the value is not plainly something else. */
-export function namedSecret(name: string, value: string): boolean {
+function namedSecret(name: string, value: string): boolean {
   const words = name.replace(CAMEL, '$1_$2');
   if (harmless(value)) return false;
   return SECRET_NAME.test(words) || (LIKELY_SECRET_NAME.test(words) && !/^[a-z][a-z_-]*$/i.test(value));
 }
 
 /** Whether a value looks like a key by itself: a known beginning, or long and without any sense. */
-export function secretValue(value: string): boolean {
+function secretValue(value: string): boolean {
   const text = value.trim();
   if (PLACEHOLDER.test(text)) return false;
   if (KNOWN_SECRET.test(text) && text.length >= 12) return true;

@@ -3,7 +3,7 @@ import { Semaphore } from '../../lib/semaphore.js';
 import type { ServerJson } from './schemas.js';
 import { Failure, ValidationFailure } from './validation.js';
 
-export interface BulkResult {
+interface BulkResult {
   readonly server_name: string;
   readonly success: boolean;
   readonly message: string;

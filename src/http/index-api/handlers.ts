@@ -10,7 +10,7 @@ import { olderNames, serverJson, toolJson } from './spelling.js';
 import type { IndexStore } from './store.js';
 import { Failure, numbersOf, ValidationFailure, validated } from './validation.js';
 
-export interface HandlerOptions {
+interface HandlerOptions {
   readonly store: IndexStore;
   /** Startup configurations are stored under it, and handed out only to those who bring it. */
   readonly encryptionKey: string | undefined;

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 
-export interface Detail {
+interface Detail {
   readonly loc: readonly (string | number)[];
   readonly msg: string;
   readonly type: string;
