@@ -1,5 +1,5 @@
 import { createTop } from './top.js';
-import { dot } from './vector.js';
+import { dot, dotBytes } from './vector.js';
 
 // Principal components come first in the shipped table, so a quarter of them is enough to find who is worth comparing
 // in full; below this many documents the saving is not worth the second pass.
@@ -24,6 +24,7 @@ export interface DenseSpace {
 /** An empty space; `coarse` when leading dimensions matter most, as after a principal component rotation. */
 export function createDenseSpace(model: string, dimensions: number, coarse: boolean): DenseSpace {
   let vectors = new Float32Array(0);
+  let rough = new Int8Array(0);
   let present = new Uint8Array(0);
   let end = 0;
   let count = 0;
@@ -34,22 +35,22 @@ export function createDenseSpace(model: string, dimensions: number, coarse: bool
     const more = new Float32Array(capacity * dimensions);
     more.set(vectors);
     vectors = more;
+    if (coarse) {
+      const roughly = new Int8Array(capacity * COARSE_DIMENSIONS);
+      roughly.set(rough);
+      rough = roughly;
+    }
     const flags = new Uint8Array(capacity);
     flags.set(present);
     present = flags;
   };
 
-  const scan = (
-    query: Float32Array,
-    wanted: number,
-    upTo: number,
-    accept: (slot: number) => boolean,
-  ): number[] => {
+  const scan = (wanted: number, accept: (slot: number) => boolean, scoreOf: (slot: number) => number): number[] => {
     const top = createTop(wanted);
     let floor = top.floor;
     for (let slot = 0; slot < end; slot++) {
       if (present[slot] === 0) continue;
-      const score = dot(vectors, slot * dimensions, query, upTo);
+      const score = scoreOf(slot);
       if (score <= floor || !accept(slot)) continue;
       top.offer(slot, score);
       floor = top.floor;
@@ -65,6 +66,7 @@ export function createDenseSpace(model: string, dimensions: number, coarse: bool
       if (present[slot] === 0) count++;
       present[slot] = 1;
       vectors.set(vector, slot * dimensions);
+      if (coarse) rough.set(roughly(vector), slot * COARSE_DIMENSIONS);
       end = Math.max(end, slot + 1);
     },
     remove(slot) {
@@ -76,14 +78,22 @@ export function createDenseSpace(model: string, dimensions: number, coarse: bool
     similarity: (slot, query) =>
       present[slot] === 1 ? dot(vectors, slot * dimensions, query, dimensions) : 0,
     nearest(query, wanted, accept) {
-      if (!coarse || count < COARSE_FROM || dimensions <= COARSE_DIMENSIONS) {
-        return scan(query, wanted, dimensions, accept);
-      }
+      const exact = (slot: number): number => dot(vectors, slot * dimensions, query, dimensions);
+      if (!coarse || count < COARSE_FROM) return scan(wanted, accept, exact);
+      const asked = roughly(query);
+      const near = scan(wanted * COARSE_KEEPS, accept, (slot) => dotBytes(rough, slot * COARSE_DIMENSIONS, asked));
       const top = createTop(wanted);
-      for (const slot of scan(query, wanted * COARSE_KEEPS, COARSE_DIMENSIONS, accept)) {
-        top.offer(slot, dot(vectors, slot * dimensions, query, dimensions));
-      }
+      for (const slot of near) top.offer(slot, exact(slot));
       return top.slots();
     },
   };
+}
+
+/** Leading components as bytes; a component of a vector of length one is seldom beyond a half. */
+function roughly(vector: Float32Array): Int8Array {
+  const bytes = new Int8Array(COARSE_DIMENSIONS);
+  for (let i = 0; i < COARSE_DIMENSIONS; i++) {
+    bytes[i] = Math.max(-127, Math.min(127, Math.round(254 * (vector[i] ?? 0))));
+  }
+  return bytes;
 }
