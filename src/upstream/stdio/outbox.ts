@@ -1,6 +1,10 @@
+import { nextTick } from 'node:process';
 import type { Writable } from 'node:stream';
 import { RuntimeError } from '../../core/errors.js';
 import type { Delivery, Outgoing } from '../channel.js';
+
+/** Characters that go into one write. */
+const MAX_BATCH = 64 * 1_024;
 
 interface Letter {
   readonly id: number | undefined;
@@ -26,6 +30,7 @@ export class Outbox {
   readonly #inPipe = new Map<Letter, number | undefined>();
   #waitingSize = 0;
   #blocked = false;
+  #scheduled = false;
   #closed: RuntimeError | undefined;
 
   constructor(stdin: Writable, options: OutboxOptions) {
@@ -41,7 +46,7 @@ export class Outbox {
   send({ id, json }: Outgoing): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closed);
     const { server, maxWaiting } = this.#options;
-    if (this.#waiting.length > 0 && this.#waitingSize + json.length > maxWaiting) {
+    if (this.#blocked && this.#waitingSize + json.length > maxWaiting) {
       return Promise.reject(
         new RuntimeError(
           'QUEUE_FULL',
@@ -55,8 +60,8 @@ export class Outbox {
     }
     return new Promise<void>((resolve, reject) => {
       this.#waiting.push({ id, line: `${json}\n`, resolve, reject });
-      this.#waitingSize += json.length;
-      this.#flush();
+      this.#waitingSize += json.length + 1;
+      this.#flushSoon();
     });
   }
 
@@ -66,7 +71,7 @@ export class Outbox {
     const letter = this.#waiting[at];
     if (letter) {
       this.#waiting.splice(at, 1);
-      this.#waitingSize -= letter.line.length - 1;
+      this.#waitingSize -= letter.line.length;
       letter.resolve();
       return 'unsent';
     }
@@ -84,17 +89,41 @@ export class Outbox {
     this.#waitingSize = 0;
   }
 
+  /** What is sent in one turn of the loop leaves in one write: a system call costs more than the message. */
+  #flushSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    nextTick(() => {
+      this.#scheduled = false;
+      this.#flush();
+    });
+  }
+
   #flush(): void {
-    while (!this.#blocked && !this.#closed) {
-      const letter = this.#waiting.shift();
-      if (!letter) return;
-      this.#waitingSize -= letter.line.length - 1;
-      this.#inPipe.set(letter, letter.id);
-      this.#blocked = !this.#stdin.write(letter.line, 'utf8', (error) => {
-        this.#inPipe.delete(letter);
-        // The channel hears of a broken pipe by itself and fails everything with the reason.
-        if (!error) letter.resolve();
+    while (!this.#blocked && !this.#closed && this.#waiting.length > 0) {
+      const batch = this.#nextBatch();
+      const lines = batch.length === 1 ? (batch[0]?.line ?? '') : batch.map((letter) => letter.line).join('');
+      this.#blocked = !this.#stdin.write(lines, 'utf8', (error) => {
+        for (const letter of batch) {
+          this.#inPipe.delete(letter);
+          // The channel hears of a broken pipe by itself and fails everything with the reason.
+          if (!error) letter.resolve();
+        }
       });
     }
+  }
+
+  #nextBatch(): Letter[] {
+    let size = 0;
+    let count = 0;
+    for (const { line } of this.#waiting) {
+      if (count > 0 && size + line.length > MAX_BATCH) break;
+      size += line.length;
+      count += 1;
+    }
+    this.#waitingSize -= size;
+    const batch = this.#waiting.splice(0, count);
+    for (const letter of batch) this.#inPipe.set(letter, letter.id);
+    return batch;
   }
 }
