@@ -7,7 +7,7 @@ import type { StaticEmbedder } from './static-table.js';
 import { stem } from './stem.js';
 import { contentWords, terms } from './tokenize.js';
 import { createTop } from './top.js';
-import { documentVector, queryVector } from './vectorise.js';
+import { createVectoriser, queryVector } from './vectorise.js';
 
 // Each method's best this many meet; a tool outside both lists has nothing to say for itself.
 const POOL = 100;
@@ -52,6 +52,7 @@ export interface FindOptions {
 export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
   const lexical = createLexicalIndex();
   const shipped = embedder && createDenseSpace(embedder.id, embedder.dimensions, true);
+  const vectoriser = embedder && createVectoriser(embedder);
   let other: DenseSpace | undefined;
   let scores = new Float32Array(256);
   let free: number[] = [];
@@ -97,7 +98,7 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
       const slot = free.pop() ?? next++;
       if (slot >= scores.length) scores = new Float32Array(2 * slot);
       lexical.add(slot, fields);
-      const vector = embedder && documentVector(fields, embedder);
+      const vector = vectoriser?.document(fields);
       if (vector !== undefined) shipped?.set(slot, vector);
       size++;
       return slot;

@@ -45,7 +45,11 @@ export function createDenseSpace(model: string, dimensions: number, coarse: bool
     present = flags;
   };
 
-  const scan = (wanted: number, accept: (slot: number) => boolean, scoreOf: (slot: number) => number): number[] => {
+  const scan = (
+    wanted: number,
+    accept: (slot: number) => boolean,
+    scoreOf: (slot: number) => number,
+  ): number[] => {
     const top = createTop(wanted);
     let floor = top.floor;
     for (let slot = 0; slot < end; slot++) {
@@ -81,7 +85,9 @@ export function createDenseSpace(model: string, dimensions: number, coarse: bool
       const exact = (slot: number): number => dot(vectors, slot * dimensions, query, dimensions);
       if (!coarse || count < COARSE_FROM) return scan(wanted, accept, exact);
       const asked = roughly(query);
-      const near = scan(wanted * COARSE_KEEPS, accept, (slot) => dotBytes(rough, slot * COARSE_DIMENSIONS, asked));
+      const near = scan(wanted * COARSE_KEEPS, accept, (slot) =>
+        dotBytes(rough, slot * COARSE_DIMENSIONS, asked),
+      );
       const top = createTop(wanted);
       for (const slot of near) top.offer(slot, exact(slot));
       return top.slots();

@@ -1,3 +1,5 @@
+import { splitIdentifiers } from './tokenize.js';
+
 /** What search knows of a tool. `server` and `tool` together are its identity. */
 export interface ToolDocument {
   readonly server: string;
@@ -12,7 +14,7 @@ export interface ToolDocument {
   readonly hints?: readonly string[];
 }
 
-/** The texts of a tool, each bounded, in the parts that are weighed apart. */
+/** The texts of a tool in the parts that are weighed apart, each bounded and with identifiers taken apart. */
 export interface DocumentFields {
   readonly name: string;
   readonly description: string;
@@ -33,13 +35,31 @@ export function fieldsOf(doc: ToolDocument): DocumentFields {
   const hints = (doc.hints ?? []).join('. ');
   const title = doc.title !== undefined && doc.title !== doc.tool ? `${doc.title}. ` : '';
   return {
-    name: doc.tool.slice(0, LONGEST.name),
-    description: `${title}${doc.description ?? ''} ${hints}`.slice(0, LONGEST.description).trim(),
-    parameterNames: found.names.join(' ').slice(0, LONGEST.parameters),
-    parameters: found.texts.join(' ').slice(0, LONGEST.parameters),
-    server: doc.server.slice(0, LONGEST.name),
-    serverText: (doc.serverText ?? '').slice(0, LONGEST.serverText),
+    name: split(doc.tool, LONGEST.name),
+    description: split(`${title}${doc.description ?? ''} ${hints}`, LONGEST.description),
+    parameterNames: split(found.names.join(' '), LONGEST.parameters),
+    parameters: split(found.texts.join(' '), LONGEST.parameters),
+    server: split(doc.server, LONGEST.name),
+    serverText: split(doc.serverText ?? '', LONGEST.serverText),
   };
+}
+
+/** As `fieldsOf`, of a server by itself: its name, what it says, and its tools' names. */
+export function serverFields(server: string, docs: readonly ToolDocument[]): DocumentFields {
+  const own = docs.find((doc) => doc.serverText !== undefined)?.serverText ?? '';
+  const names = docs.map((doc) => doc.tool.slice(0, LONGEST.name)).join(' ');
+  return {
+    name: split(server, LONGEST.name),
+    description: split(own, LONGEST.description),
+    parameterNames: '',
+    parameters: split(names, LONGEST.description),
+    server: '',
+    serverText: '',
+  };
+}
+
+function split(text: string, most: number): string {
+  return splitIdentifiers(text.slice(0, most)).trim();
 }
 
 function readSchema(schema: unknown, found: { names: string[]; texts: string[] }, depth: number): void {

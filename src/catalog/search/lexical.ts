@@ -1,5 +1,5 @@
 import type { DocumentFields } from './document.js';
-import { nameTerms, terms } from './tokenize.js';
+import { nameTerms, splitTerms } from './tokenize.js';
 
 /** Weights of BM25F's fields, how strongly each is normalised by length, and its usual length in terms. */
 interface Field {
@@ -103,10 +103,14 @@ export function createLexicalIndex(): LexicalIndex {
 function weigh(fields: DocumentFields): Map<string, number> {
   const weights = new Map<string, number>();
   collect(weights, nameTerms(fields.name), FIELDS.name);
-  collect(weights, terms(fields.description), FIELDS.description);
-  collect(weights, [...terms(fields.parameterNames), ...terms(fields.parameters)], FIELDS.parameters);
+  collect(weights, splitTerms(fields.description), FIELDS.description);
+  collect(
+    weights,
+    [...splitTerms(fields.parameterNames), ...splitTerms(fields.parameters)],
+    FIELDS.parameters,
+  );
   collect(weights, nameTerms(fields.server), FIELDS.server);
-  collect(weights, terms(fields.serverText), FIELDS.serverText);
+  collect(weights, splitTerms(fields.serverText), FIELDS.serverText);
   return weights;
 }
 

@@ -195,7 +195,7 @@ describe('other embedders', () => {
     id: 'moon-1',
     dimensions: 2,
     embed: async (texts: readonly string[]) =>
-      texts.map((text) => (/send_email|luna/.test(text) ? Float32Array.of(1, 0) : Float32Array.of(0, 1))),
+      texts.map((text) => (/^send email|luna/.test(text) ? Float32Array.of(1, 0) : Float32Array.of(0, 1))),
   };
 
   test('a model beside the table decides with it once it has read the tools', async () => {

@@ -2,7 +2,7 @@ import { calibrated, confidence } from './calibrate.js';
 import { clausesOf } from './clauses.js';
 import { createCorpus, type ModelVector, type SearchMethod } from './corpus.js';
 import { diversify, type Scored } from './diversify.js';
-import { type DocumentFields, fieldsOf, type ToolDocument } from './document.js';
+import { type DocumentFields, fieldsOf, serverFields, type ToolDocument } from './document.js';
 import { createNameLookup } from './names.js';
 import { rankServers, type ServerHit } from './servers.js';
 import type { StaticEmbedder } from './static-table.js';
@@ -197,19 +197,4 @@ function bounded(query: string): string {
 
 function textOf(fields: DocumentFields): string {
   return `${fields.name}: ${fields.description} (${fields.server}) ${fields.parameterNames}`.slice(0, 1_000);
-}
-
-function serverFields(server: string, docs: readonly ToolDocument[]): DocumentFields {
-  const serverText = docs.find((doc) => doc.serverText !== undefined)?.serverText ?? '';
-  return {
-    name: server.slice(0, 200),
-    description: serverText.slice(0, 1_000),
-    parameterNames: '',
-    parameters: docs
-      .map((doc) => doc.tool)
-      .join(' ')
-      .slice(0, 2_000),
-    server: '',
-    serverText: '',
-  };
 }

@@ -1,15 +1,18 @@
 import { readFileSync } from 'node:fs';
-import type { Embedder } from './embedder.js';
-import { splitIdentifiers } from './tokenize.js';
-import { normalise } from './vector.js';
 import { createWordPiece } from './wordpiece.js';
 
 const MAGIC = 0x3154434d;
 const TABLE = new URL('../../../assets/embedder/table.bin', import.meta.url);
 
 /** A table of one vector per word piece: a text's vector is the sum of its pieces' vectors. Answers at once. */
-export interface StaticEmbedder extends Embedder {
-  /** Adds the rows of at most `maxTokens` pieces of `text` to `sum`, unscaled; gives how many it knew. */
+export interface StaticEmbedder {
+  /** Names the table; vectors of different ids are never compared. */
+  readonly id: string;
+  readonly dimensions: number;
+  /**
+   * Adds the rows of at most `maxTokens` pieces of `text` to `sum`, unscaled; gives how many it knew. Identifiers have to be
+   * taken apart before.
+   */
   accumulate(text: string, sum: Float32Array, maxTokens: number): number;
   /** Whether `word` (lower case) has a row of its own; others are spelt with pieces, and so is what is no word. */
   knows(word: string): boolean;
@@ -45,7 +48,7 @@ export function parseTable(bytes: Uint8Array): StaticEmbedder {
   const wordPiece = createWordPiece(vocabulary);
 
   const accumulate = (text: string, sum: Float32Array, maxTokens: number): number => {
-    const ids = wordPiece.encode(splitIdentifiers(text), maxTokens);
+    const ids = wordPiece.encode(text, maxTokens);
     for (const id of ids) {
       const scale = scales[id] as number;
       const at = id * dimensions;
@@ -56,18 +59,5 @@ export function parseTable(bytes: Uint8Array): StaticEmbedder {
     return ids.length;
   };
 
-  return {
-    id: header.id,
-    dimensions,
-    accumulate,
-    knows: wordPiece.has,
-    async embed(texts) {
-      return texts.map((text) => {
-        const sum = new Float32Array(dimensions);
-        accumulate(text, sum, 256);
-        normalise(sum);
-        return sum;
-      });
-    },
-  };
+  return { id: header.id, dimensions, accumulate, knows: wordPiece.has };
 }

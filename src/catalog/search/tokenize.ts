@@ -2,7 +2,10 @@ import { stem } from './stem.js';
 import { STOP_WORDS } from './stop-words.js';
 
 const CAMEL = /(\p{Ll})(\p{Lu})|(\p{Lu})(\p{Lu}\p{Ll})/gu;
-const JOINTS = /[_./:@#\\-]+/g;
+// The same for ASCII, at a third of the time.
+const ASCII_CAMEL = /([a-z])([A-Z])|([A-Z])([A-Z][a-z])/g;
+// A dot or colon before a space ends a sentence and joins nothing.
+const JOINTS = /[_/@#\\-]+|[.:]+(?=\S)/g;
 const MARKS = /\p{Mn}/gu;
 const NOT_ASCII = /[^\x20-\x7e]/;
 const WORDS =
@@ -16,7 +19,7 @@ const LONGEST_TERM = 48;
  * Running text keeps its words and loses only such joints.
  */
 export function splitIdentifiers(text: string): string {
-  return text.replace(CAMEL, '$1$3 $2$4').replace(JOINTS, ' ');
+  return text.replace(NOT_ASCII.test(text) ? CAMEL : ASCII_CAMEL, '$1$3 $2$4').replace(JOINTS, ' ');
 }
 
 /**
@@ -24,10 +27,15 @@ export function splitIdentifiers(text: string): string {
  * without accents and stop words, stemmed. Scripts that write no spaces give pairs of characters.
  */
 export function terms(text: string): string[] {
+  return termsOf(splitIdentifiers(text), true);
+}
+
+/** As `terms`, of a text whose identifiers are taken apart already. */
+export function splitTerms(text: string): string[] {
   return termsOf(text, true);
 }
 
-/** As `terms`, with stop words kept: for names, where "off" and "up" are what the tool does. */
+/** As `splitTerms`, with stop words kept: for names, where "off" and "up" are what the tool does. */
 export function nameTerms(text: string): string[] {
   return termsOf(text, false);
 }
@@ -42,7 +50,7 @@ export function contentWords(text: string): string[] {
 
 function termsOf(text: string, dropStopWords: boolean): string[] {
   const found: string[] = [];
-  for (const [word] of folded(splitIdentifiers(text)).matchAll(WORDS)) {
+  for (const [word] of folded(text).matchAll(WORDS)) {
     if (dropStopWords && STOP_WORDS.has(word)) continue;
     if (UNSPACED.test(word)) pairs(word, found);
     else if (/\d/.test(word)) parts(word, found);
