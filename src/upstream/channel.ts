@@ -1,4 +1,4 @@
-import type { SessionEnd } from '../core/upstream.js';
+import type { ClosePace, SessionEnd } from '../core/upstream.js';
 import type { LongLine } from './line-splitter.js';
 
 /** One message on its way to the upstream, already JSON without a line feed in it. */
@@ -45,6 +45,6 @@ export interface MessageChannel {
   release(id: number, answered: boolean): Delivery;
   /** The revision that was negotiated (HTTP says it in a header). */
   useVersion(version: string): void;
-  /** @param haste after a failed start: nothing needs time to save its work. */
-  close(haste?: boolean): Promise<SessionEnd>;
+  /** Default `calm`. */
+  close(pace?: ClosePace): Promise<SessionEnd>;
 }

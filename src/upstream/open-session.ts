@@ -91,7 +91,7 @@ export async function openSession(
     return new Session(identity, peer, channel, events);
   } catch (error) {
     const exited = end;
-    const closed = await channel.close(true);
+    const closed = await channel.close('hasty');
     if (signal.aborted) throw cancelled(name, 'initialize', signal.reason);
     throw startFailed(definition, error, exited ?? closed, limit.signal.aborted);
   }

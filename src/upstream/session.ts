@@ -2,6 +2,7 @@ import type { Payload } from '../core/payload.js';
 import type { ServerIdentity } from '../core/server.js';
 import type {
   CallToolResult,
+  ClosePace,
   RequestOptions,
   SessionEnd,
   UpstreamEvent,
@@ -67,8 +68,8 @@ export class Session implements UpstreamSession {
     return this.#events.subscribe(listener);
   }
 
-  close(): Promise<SessionEnd> {
-    return this.#channel.close();
+  close(pace?: ClosePace): Promise<SessionEnd> {
+    return this.#channel.close(pace);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { constants } from 'node:os';
-import type { SessionEnd } from '../../core/upstream.js';
+import type { ClosePace, SessionEnd } from '../../core/upstream.js';
 import { sleep } from '../../lib/abort.js';
 import { ByteRing } from '../../lib/byte-ring.js';
 import type { Logger } from '../../lib/log.js';
@@ -18,10 +18,12 @@ const EXIT_AFTER_EOF_MS = 250;
 const DRAIN_QUIET_MS = 50;
 const DRAIN_TOTAL_MS = 1_000;
 /** Ask by end of input, insist by SIGTERM, then SIGKILL; all of it takes at most six seconds. */
-const EOF_MS = 2_000;
-const TERM_MS = 3_000;
+const PATIENCE: Readonly<Record<ClosePace, { readonly eofMs: number; readonly termMs: number }>> = {
+  calm: { eofMs: 2_000, termMs: 3_000 },
+  brisk: { eofMs: 1_000, termMs: 1_500 },
+  hasty: { eofMs: 0, termMs: 500 },
+};
 const KILL_MS = 1_000;
-const HASTY_TERM_MS = 500;
 
 export interface StdioChannelOptions {
   readonly server: string;
@@ -85,8 +87,8 @@ export class StdioChannel implements MessageChannel {
 
   useVersion(): void {}
 
-  close(haste = false): Promise<SessionEnd> {
-    if (!this.#down) this.#goDown('closed', 'the session was closed', haste);
+  close(pace: ClosePace = 'calm'): Promise<SessionEnd> {
+    if (!this.#down) this.#goDown('closed', 'the session was closed', pace);
     return this.ended;
   }
 
@@ -125,13 +127,13 @@ export class StdioChannel implements MessageChannel {
     if (!this.#down && !this.#exit) this.#goDown('lost', `closed its ${which} but went on running`);
   }
 
-  #goDown(reason: SessionEnd['reason'], message: string, haste = false): void {
+  #goDown(reason: SessionEnd['reason'], message: string, pace: ClosePace = 'calm'): void {
     const unfinished = reason === 'closed' ? 0 : this.#lines.unfinished;
     const tail = unfinished > 0 ? `${message}, with an unfinished message of ${unfinished} bytes` : message;
     const end = this.#facts(reason, tail);
     this.#down = end;
     this.#outbox.close(died(this.#options.server, 'a message', end));
-    void this.#finish(end, haste);
+    void this.#finish(end, pace);
     this.#sink.down(end);
   }
 
@@ -148,14 +150,15 @@ export class StdioChannel implements MessageChannel {
   }
 
   /** Ends the process and its family, then says so. */
-  async #finish({ reason, message }: SessionEnd, haste: boolean): Promise<void> {
+  async #finish({ reason, message }: SessionEnd, pace: ClosePace): Promise<void> {
     const { server, logger } = this.#options;
-    const until = performance.now() + EOF_MS + TERM_MS + KILL_MS;
+    const { eofMs, termMs } = PATIENCE[pace];
+    const until = performance.now() + eofMs + termMs + KILL_MS;
     let left: number[] = [];
     try {
-      const killed = await this.#endChild(haste || reason === 'lost');
+      const killed = await this.#endChild(PATIENCE[reason === 'lost' ? 'hasty' : pace]);
       const remaining = until - performance.now();
-      const grace = killed ? 0 : Math.min(haste ? HASTY_TERM_MS : TERM_MS, remaining - KILL_MS);
+      const grace = killed ? 0 : Math.min(termMs, remaining - KILL_MS);
       left = await this.#family.end(Math.max(0, grace), KILL_MS);
     } catch (error) {
       logger.error({ server, err: error }, 'ending the processes failed');
@@ -167,15 +170,15 @@ export class StdioChannel implements MessageChannel {
   }
 
   /** @returns whether it took SIGKILL. */
-  async #endChild(impatient: boolean): Promise<boolean> {
+  async #endChild({ eofMs, termMs }: (typeof PATIENCE)[ClosePace]): Promise<boolean> {
     if (this.#exit) return false;
     this.#child.stdin.end();
     // Who belongs to the family is clearest while the tree stands.
     const known = this.#family.members().catch(() => []);
-    if (!impatient && (await this.#exitsWithin(EOF_MS))) return false;
+    if (eofMs > 0 && (await this.#exitsWithin(eofMs))) return false;
     await known;
     this.#signal('SIGTERM');
-    if (await this.#exitsWithin(impatient ? HASTY_TERM_MS : TERM_MS)) return false;
+    if (await this.#exitsWithin(termMs)) return false;
     this.#signal('SIGKILL');
     await this.#exitsWithin(KILL_MS);
     return true;
