@@ -41,6 +41,13 @@ export interface SessionEnd {
   readonly stderr?: string | undefined;
 }
 
+/**
+ * How long a server gets to end by itself. `calm`: it may save its work (2 s after the end of its input, 3 s after
+ * SIGTERM). `brisk`: our own client waits for us to end, and clients of the SDK kill what has not ended after 4 s.
+ * `hasty`: it never served anyone.
+ */
+export type ClosePace = 'calm' | 'brisk' | 'hasty';
+
 export type UpstreamEvent =
   | { readonly type: 'tools-changed' }
   | {
@@ -78,5 +85,5 @@ export interface UpstreamSession {
   ): Promise<Payload>;
   subscribe(listener: (event: UpstreamEvent) => void): () => void;
   /** Ends the session and everything it started; resolves when the last process is gone. Idempotent. */
-  close(): Promise<SessionEnd>;
+  close(pace?: ClosePace): Promise<SessionEnd>;
 }

@@ -1,6 +1,6 @@
 import { RuntimeError } from '../core/errors.js';
 import type { ServerDefinition, ServerProblem, ServerState } from '../core/server.js';
-import type { SessionEnd, UpstreamSession } from '../core/upstream.js';
+import type { ClosePace, SessionEnd, UpstreamSession } from '../core/upstream.js';
 import { sleep, untilAborted } from '../lib/abort.js';
 import type { Logger } from '../lib/log.js';
 import { Semaphore } from '../lib/semaphore.js';
@@ -19,6 +19,14 @@ export interface ManagedServerHooks {
   onReady(session: UpstreamSession): void;
   /** Called before a start: makes room, or refuses by throwing. */
   admit(): Promise<void>;
+}
+
+export interface StopOptions {
+  /** How long running calls may go on, ms. */
+  readonly drainMs?: number | undefined;
+  /** It is not to be started again: its definition is gone. */
+  readonly forGood?: boolean | undefined;
+  readonly pace?: ClosePace | undefined;
 }
 
 /** A call waits for a back-off that ends within this time, ms; a longer one fails fast and says until when. */
@@ -150,10 +158,10 @@ export class ManagedServer {
   }
 
   /**
-   * Stops it and everything it started; calls that run get `drainMs` to finish. Idempotent; resolves when nothing
-   * of it is left.
+   * Stops it and everything it started; calls that run may finish first. Idempotent; resolves when nothing of it
+   * is left.
    */
-  stop(options: { drainMs?: number; forGood?: boolean } = {}): Promise<void> {
+  stop(options: StopOptions = {}): Promise<void> {
     if (options.forGood) this.#retired = true;
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#idleTimer);
@@ -162,13 +170,13 @@ export class ManagedServer {
       if (this.#state.status !== 'stopped') this.#set({ status: 'stopped' });
       return Promise.resolve();
     }
-    this.#stopping ??= this.#stop(options.drainMs ?? DRAIN_MS).finally(() => {
+    this.#stopping ??= this.#stop(options.drainMs ?? DRAIN_MS, options.pace).finally(() => {
       this.#stopping = undefined;
     });
     return this.#stopping;
   }
 
-  async #stop(drainMs: number): Promise<void> {
+  async #stop(drainMs: number, pace?: ClosePace): Promise<void> {
     const wasStarting = this.#starting;
     this.#set({ status: 'draining', since: Date.now() });
     this.#startScope?.abort(stopped(this.definition.name));
@@ -182,7 +190,7 @@ export class ManagedServer {
     await wasStarting?.catch(() => {});
     const session = this.#session;
     this.#session = undefined;
-    await session?.close();
+    await session?.close(pace);
     this.#history = [];
     this.wanted = false;
     this.#set({ status: 'stopped' });

@@ -148,7 +148,7 @@ export class Supervisor {
   close(): Promise<void> {
     this.#closing ??= Promise.all(
       [...this.#servers.values()].flatMap((instances) =>
-        [...instances.values()].map((server) => server.stop({ drainMs: 0, forGood: true })),
+        [...instances.values()].map((server) => server.stop({ drainMs: 0, forGood: true, pace: 'brisk' })),
       ),
     ).then(() => {});
     return this.#closing;
