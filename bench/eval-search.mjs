@@ -8,7 +8,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createSearchIndex, loadStaticEmbedder } from '../dist/catalog/search/index.js';
+import {
+  createSearchIndex,
+  loadLocalModel,
+  loadStaticEmbedder,
+  withModel,
+} from '../dist/catalog/search/index.js';
 
 const OWN = new URL('../test/fixtures/search', import.meta.url).pathname;
 const DEPTH = 10;
@@ -58,12 +63,13 @@ export function fill(index, { tools, servers }) {
   return index;
 }
 
-export function measure(queries, answer) {
+export async function measure(queries, answer) {
   const sums = { r1: 0, r5: 0, r10: 0, hit1: 0, hit5: 0, ndcg10: 0, mrr: 0 };
   for (const query of queries) {
     const grades = new Map();
     for (const { server, tool, grade } of query.relevant) grades.set(`${server}\u0000${tool}`, grade ?? 1);
-    const gains = answer(query.text).map((hit) => grades.get(`${hit.server}\u0000${hit.tool}`) ?? 0);
+    const hits = await answer(query.text);
+    let gains = hits.map((hit) => grades.get(`${hit.server}\u0000${hit.tool}`) ?? 0);
     const found = (k) => gains.slice(0, k).filter((gain) => gain > 0).length;
     const recall = (k) => (query.mode === 'any' ? Number(found(k) > 0) : found(k) / grades.size);
     sums.r1 += recall(1);
@@ -73,6 +79,8 @@ export function measure(queries, answer) {
     sums.hit5 += Number(found(5) > 0);
     const first = gains.findIndex((gain) => gain > 0);
     sums.mrr += first < 0 ? 0 : 1 / (first + 1);
+    // Where any tool will do, further ones add nothing.
+    if (query.mode === 'any') gains = gains.map((gain, i) => (i === first ? gain : 0));
     const discounted = (list) => list.reduce((sum, gain, i) => sum + (2 ** gain - 1) / Math.log2(i + 2), 0);
     const ideal = [...grades.values()].sort((a, b) => b - a).slice(0, DEPTH);
     sums.ndcg10 +=
@@ -95,19 +103,29 @@ async function main() {
   });
   const folder = values.data ?? OWN;
   if (!existsSync(folder)) throw new Error(`no folder ${folder}: name one with --data DIR`);
-  const methods = values.methods?.split(',') ?? ['lexical', 'dense', 'hybrid'];
+  const model = await loadLocalModel().catch(() => undefined);
+  const possible = ['lexical', 'dense', 'hybrid', ...(model ? ['local'] : [])];
+  const methods = possible.filter(
+    (method) => values.methods === undefined || values.methods.split(',').includes(method),
+  );
   const embedder = loadStaticEmbedder();
   const results = {};
   for (const set of readSets(folder)) {
     const index = fill(createSearchIndex(embedder), set);
-    results[set.name] = {};
+    const options = { limit: DEPTH, minScore: 0 };
+    const row = {};
     for (const method of methods) {
-      results[set.name][method] = measure(
-        set.queries,
-        (text) => index.search(text, { limit: DEPTH, minScore: 0, method }).hits,
-      );
+      if (method === 'local') {
+        const search = withModel(index, model, 60_000);
+        await search.read(Number.POSITIVE_INFINITY);
+        row[method] = await measure(set.queries, async (text) => (await search.search(text, options)).hits);
+      } else {
+        row[method] = await measure(set.queries, (text) => index.search(text, { ...options, method }).hits);
+      }
     }
+    results[set.name] = row;
   }
+  await model?.close();
   if (values.json) console.log(JSON.stringify(results));
   else print(results);
 }
