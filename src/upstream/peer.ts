@@ -152,7 +152,10 @@ export class Peer implements ChannelSink {
   down(end: SessionEnd): void {
     if (this.#end) return;
     this.#end = end;
-    this.#options.logger.debug({ server: this.#options.server, reason: end.reason, ...this.counts }, 'session over');
+    this.#options.logger.debug(
+      { server: this.#options.server, reason: end.reason, ...this.counts },
+      'session over',
+    );
     for (const pending of [...this.#pending.values()]) {
       pending.fail(died(this.#options.server, pending.facts.method, end));
     }
