@@ -7,11 +7,9 @@ import type { Logger } from '../lib/log.js';
 import { openSession } from '../upstream/open-session.js';
 import { familyMemory } from '../upstream/stdio/family-memory.js';
 import { isOwnerGone, ownerMark, sweepOrphans } from '../upstream/stdio/orphans.js';
+import { MARKER } from './marker.js';
 import { packageVersion } from './version.js';
 import { watchFile } from './watch-servers.js';
-
-/** Carried by every process we start, so that what is left over can be told from what is not ours. */
-const MARKER = 'MCP_RUNTIME_MARKER';
 
 export interface ComposeOptions {
   readonly settings: Settings;

@@ -12,6 +12,7 @@ import type { Logger } from '../lib/log.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 import type { RuntimePort } from '../operations/table.js';
 import type { EngineDirectory } from '../wire/engine-directory.js';
+import { MARKER } from './marker.js';
 import { packageVersion } from './version.js';
 
 /** A runtime, wherever it is, and the way to let go of it. */
@@ -147,12 +148,14 @@ const wireFacts = ({ name }: OpenOptions) => ({ version: packageVersion(), name,
 /** Starts the engine of a home as a process of its own, which this one does not wait for. */
 export function spawnEngine(settings: Settings): ReturnType<typeof spawn> {
   const log = openSync(engineLog(settings), 'a', 0o600);
+  // A front-end that was itself started by an engine carries that engine's mark; this one is nobody's child.
+  const { [MARKER]: _mark, ...environment } = process.env;
   try {
     const child = spawn(process.execPath, [BIN, 'engine', 'run', '--home', settings.home], {
       detached: true,
       stdio: ['ignore', log, log],
       // Settings were resolved here already; relative paths mean the directory of this process.
-      env: { ...process.env, ...(settings.configNamed ? { MCP_RUNTIME_CONFIG: settings.configPath } : {}) },
+      env: { ...environment, ...(settings.configNamed ? { MCP_RUNTIME_CONFIG: settings.configPath } : {}) },
       cwd: settings.home,
     });
     child.unref();
