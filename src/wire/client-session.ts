@@ -3,7 +3,7 @@ import { RuntimeError } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { OperationName } from '../operations/table.js';
 import { Channel, type ChannelEnd } from './channel.js';
-import { PROTOCOL_VERSION, type ServerFrame, serverFrame, type Welcome } from './frames.js';
+import { PROTOCOL_VERSION, quickServerFrame, type ServerFrame, serverFrame, type Welcome } from './frames.js';
 import { type ChannelLimits, INLINE_CHARS } from './limits.js';
 import type { LinkClient } from './link.js';
 import { decodeResult } from './result.js';
@@ -48,6 +48,7 @@ export class ClientSession {
     this.#options = options;
     this.#channel = new Channel({
       frames: serverFrame,
+      quick: quickServerFrame,
       limits: options.limits,
       now: options.now,
       onFrame: (frame, body) => this.#on(frame, body),

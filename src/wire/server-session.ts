@@ -3,7 +3,7 @@ import { RuntimeError } from '../core/errors.js';
 import { invoke } from '../operations/invoke.js';
 import { isOperationName, type OperationName, type RuntimePort } from '../operations/table.js';
 import { Channel, type ChannelEnd } from './channel.js';
-import { type ClientFrame, clientFrame, PROTOCOL_VERSION } from './frames.js';
+import { type ClientFrame, clientFrame, PROTOCOL_VERSION, quickClientFrame } from './frames.js';
 import type { ChannelLimits } from './limits.js';
 import type { LinkConnection } from './link.js';
 import { encodeResult } from './result.js';
@@ -55,6 +55,7 @@ export class ServerSession {
     this.#host = host;
     this.channel = new Channel({
       frames: clientFrame,
+      quick: quickClientFrame,
       limits: host.limits,
       now: host.now,
       onFrame: (frame, body) => this.#on(frame, body),

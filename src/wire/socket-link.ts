@@ -28,7 +28,7 @@ class SocketConnection implements LinkConnection {
   readonly #unframer: Unframer;
   #end: LinkEnd | undefined;
   #closing = false;
-  #corked = false;
+  #batch: Uint8Array[] = [];
 
   constructor(socket: Socket, limits: LinkLimits) {
     this.#socket = socket;
@@ -65,15 +65,8 @@ class SocketConnection implements LinkConnection {
     const socket = this.#socket;
     if (this.#closing || this.#end !== undefined || socket.destroyed) return;
     // What is sent within one turn of the event loop leaves in one system call.
-    if (!this.#corked) {
-      this.#corked = true;
-      socket.cork();
-      nextTick(() => {
-        this.#corked = false;
-        socket.uncork();
-      });
-    }
-    for (const piece of frame(message)) socket.write(piece);
+    if (this.#batch.length === 0) nextTick(this.#flush);
+    for (const piece of frame(message)) this.#batch.push(piece);
     if (socket.writableLength > this.#limits.maxUnsentBytes)
       this.#giveUp({
         reason: 'slow',
@@ -81,8 +74,23 @@ class SocketConnection implements LinkConnection {
       });
   }
 
+  readonly #flush = (): void => {
+    const batch = this.#batch;
+    if (batch.length === 0 || this.#socket.destroyed) return;
+    this.#batch = [];
+    const [only] = batch;
+    if (batch.length === 1 && only !== undefined) {
+      this.#socket.write(only);
+      return;
+    }
+    this.#socket.cork();
+    for (const piece of batch) this.#socket.write(piece);
+    this.#socket.uncork();
+  };
+
   close(): void {
     if (this.#closing) return;
+    this.#flush();
     this.#closing = true;
     this.#socket.end();
     // A peer that never reads must not keep this end open.

@@ -169,12 +169,13 @@ describe.each(['zeromq', 'socket'] as const)('calls over %s', (linkKind) => {
     front.ask({ prefix: 'big', count: 2, tool: 'blob', args: { bytes: 20 * 1024 * 1024 } });
     await eventually(() => stage.ledger().filter((line) => line.ev === 'begin').length === 22);
     engine.signal('SIGTERM');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // The engine hears of the signal once it is done with printing 20 MiB.
+    await eventually(() => answers(front, 'big').length === 2, 20_000);
     front.ask({ prefix: 'new', tool: 'echo' });
     await eventually(() => answers(front).length === 23, 20_000);
     expect(answers(front, 'run').every((line) => line.ok === 'slept 3000 ms')).toBe(true);
     expect(answers(front, 'big').every((line) => line.ok !== undefined)).toBe(true);
-    expect(answers(front, 'new')[0]?.code).toBe('ENGINE_DRAINING');
+    expect(answers(front, 'new')[0]).toMatchObject({ code: 'ENGINE_DRAINING' });
     expect(await engine.exited).toBe(0);
     account(
       new Map([

@@ -40,7 +40,7 @@ describe('one engine per home', () => {
     expect(statSync(join(dir, 'engine.json')).mode & 0o777).toBe(0o600);
     first.signal('SIGTERM');
     expect(await first.exited).toBe(0);
-    expect(readdirSync(dir)).toEqual(['engine.lock']);
+    expect(readdirSync(dir).filter((name) => !name.startsWith('engine.lock'))).toEqual([]);
   });
 
   it('is started once by twenty front-ends that come at once', async () => {
@@ -130,7 +130,6 @@ describe('the directory', () => {
     await expect(openEngineDirectory({ home: join(file, 'x') })).rejects.toMatchObject({
       code: 'HOME_UNUSABLE',
     });
-  });
   });
 
   it('is closed to others even when it was open before', async () => {
