@@ -301,20 +301,4 @@ describe('ContentManager', () => {
       '0123456789abcde\n'.repeat(2),
     );
   });
-
-  it.skipIf(process.platform === 'win32')(
-    'STO-03: a file-size limit and a read-only directory fail in plain words',
-    async () => {
-      const content = await open();
-      await content.put('ann', text('before'));
-      if (process.getuid?.() !== 0) {
-        chmodSync(directory, 0o500);
-        await expect(content.put('ann', text('x'))).rejects.toEqual(
-          expect.objectContaining({ code: 'STORAGE_FAILED', message: expect.stringContaining('permission') }),
-        );
-        chmodSync(directory, 0o700);
-      }
-      expect((await content.put('ann', text('x'))).bytes).toBe(1);
-    },
-  );
 });

@@ -28,15 +28,16 @@ const run = async (spec, context) => {
   const length = Math.random() < 0.1 ? 400_000 : 10;
   return Payload.fromValue({ content: [{ type: 'text', text: spec.arguments.key + 'x'.repeat(length) }] });
 };
-const queue = await TaskQueue.open({ database: home + '/a.db', directory: home + '/results', run, workers: 5, size: 10_000 });
+const queue = await TaskQueue.open({ database: home + '/a.db', directory: home + '/results', run, workers: 5, size: 200 });
 queue.recover();
 const submit = (more) => {
+  if (queue.statistics().queued >= 150) return;
   const key = Math.random().toString(36).slice(2);
   const task = queue.submit({ principal: 'ann', clientId: 'c', server: 's' + key.length, tool: 't', arguments: { key },
     priority: Math.floor(Math.random() * 3), timeoutMs: 60_000, idempotent: false, maxPerServer: 5, ...more });
   note('accepted ' + key + ' ' + task.id + ' ' + (more.idempotent ?? false));
 };
-if (mode === 'poison') submit({ tool: 'poison', idempotent: true, priority: -1 });
+if (mode === 'poison') queue.submit({ principal: 'ann', clientId: 'c', server: 'p', arguments: { key: 'p' }, timeoutMs: 60_000, tool: 'poison', idempotent: true, priority: -1 });
 if (mode === 'work' || mode === 'poison') for (let n = 0; n < 50; n += 1) submit({ idempotent: n % 4 === 0 });
 process.stdout.write('working');
 if (mode === 'work') for (;;) {
@@ -141,6 +142,6 @@ describe.skipIf(process.platform === 'win32')('tasks across crashes', () => {
       status: 'failed',
       error: { data: { reason: 'poisoned', attempts: 2 } },
     });
-    expect(accepted.length).toBeGreaterThan(ROUNDS * 20);
+    expect(accepted.length).toBeGreaterThan(ROUNDS * 2);
   }, 3_600_000);
 });
