@@ -72,7 +72,7 @@ export async function curveServer(
   await handler.bind('inproc://zeromq.zap.01');
   void answer(handler, allowed);
   return {
-    curve: { curveServer: true, curveSecretKey: key.secretKey, securityDomain: 'mcp-runtime', context },
+    curve: { curveServer: true, curveSecretKey: key.secretKey, zapDomain: 'mcp-runtime', context },
     close: () => handler.close(),
   };
 }

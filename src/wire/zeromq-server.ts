@@ -39,7 +39,7 @@ const MAX_CLOSED = 4_096;
 export interface CurveServerOptions {
   readonly curveServer: true;
   readonly curveSecretKey: string;
-  readonly securityDomain: string;
+  readonly zapDomain: string;
   readonly context: Context;
 }
 
@@ -125,7 +125,11 @@ class ZeromqServer implements LinkServer {
 
   close(): Promise<void> {
     this.#ending ??= (async () => {
-      this.#router.unbindSync(this.address);
+      try {
+        this.#router.unbindSync(this.address);
+      } catch {
+        // Seen with tcp under CURVE (EADDRINUSE); closing frees the address as well, a moment later.
+      }
       for (const peer of [...this.#peers.values()]) peer.close();
       this.#router.linger = LINGER_MS;
       this.#router.close();
