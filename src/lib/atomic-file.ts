@@ -35,6 +35,7 @@ export async function writeFileAtomic(
       await link(partial, path);
       await unlink(partial);
     } else await rename(partial, path);
+    if (options.sync !== false) await syncDirectory(dirname(path));
   } catch (error) {
     await unlink(partial).catch(() => {});
     throw error;
@@ -47,4 +48,12 @@ async function writeAll(
 ): Promise<void> {
   if (typeof data === 'string' || data instanceof Uint8Array) return file.writeFile(data);
   for await (const piece of data) await file.writeFile(piece);
+}
+
+/** Without this the file is on the disk but its name may not be. Not every system can open a directory. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r').catch(() => undefined);
+  if (!directory) return;
+  await directory.sync().catch(() => {});
+  await directory.close();
 }
