@@ -1,3 +1,4 @@
+import type { ClientLink } from './client-link.js';
 import type { Progress } from './upstream.js';
 
 /** Who asks. Tasks and content belong to the principal, what belongs to a connection to the client id. */
@@ -18,4 +19,6 @@ export interface OperationContext {
   readonly progress?: ((progress: Progress) => void) | undefined;
   /** `_meta` of the request as the client sent it. */
   readonly meta?: Readonly<Record<string, unknown>> | undefined;
+  /** The way back to the client while it waits; absent where there is none (a command, a task). */
+  readonly client?: ClientLink | undefined;
 }

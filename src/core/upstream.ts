@@ -1,3 +1,4 @@
+import type { ClientLink } from './client-link.js';
 import type { Payload } from './payload.js';
 import type { ListedTool, ServerIdentity } from './server.js';
 
@@ -29,6 +30,8 @@ export interface RequestOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** `_meta` of the caller's request, passed on as it is (a progress token is replaced by our own). */
   readonly meta?: Readonly<Record<string, unknown>> | undefined;
+  /** Who is asked when the server asks back, and told what it tells meanwhile. Default: nobody. */
+  readonly client?: ClientLink | undefined;
 }
 
 /** Why a session is over. Facts as fields; `message` is prose for people. */
@@ -55,6 +58,14 @@ export type UpstreamEvent =
       readonly level: string;
       readonly logger?: string | undefined;
       readonly data: unknown;
+      /** `told`: the client whose call it belongs to has it. `unclear`: it may belong to any of several. */
+      readonly belongs?: 'told' | 'unclear' | undefined;
+    }
+  /** Something else that concerns whoever uses the server; `method` and `params` as they came. */
+  | {
+      readonly type: 'notification';
+      readonly method: string;
+      readonly params: Readonly<Record<string, unknown>> | undefined;
     }
   | { readonly type: 'noise'; readonly lines: number };
 

@@ -9,6 +9,8 @@ export interface Outgoing {
   /** Absent for a response. */
   readonly method?: string;
   readonly json: string;
+  /** Over HTTP: headers that say of a request what its body says (2026-07-28). */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Of a request: when its asker gives up, in performance.now() ms. */
   readonly expiresAt?: number;
 }
@@ -18,8 +20,11 @@ export type Delivery = 'sent' | 'partly' | 'unsent';
 
 /** Where a channel delivers. None of these throws. */
 export interface ChannelSink {
-  /** One whole message as it came. */
-  message(bytes: Buffer): void;
+  /**
+   * One whole message as it came.
+   * @param of the request on whose stream it came, where the transport knows that.
+   */
+  message(bytes: Buffer, of?: number): void;
   /** A message above the limit; it was not kept. */
   tooLong(line: LongLine): void;
   /** No further message will come: called once, at once, while what was started may still be ending. */

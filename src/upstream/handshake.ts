@@ -78,7 +78,7 @@ function mismatch(server: string, theirs: readonly unknown[]): RuntimeError {
 }
 
 /** What a server says of itself; it is lenient, since names and capabilities decide nothing here. */
-function identityOf(
+export function identityOf(
   server: string,
   answer: Readonly<Record<string, unknown>>,
   protocolVersion: string,
@@ -96,7 +96,7 @@ function identityOf(
   };
 }
 
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : {};

@@ -24,7 +24,7 @@ export interface ToolList {
  * Walks `tools/list` to its end, within `timeoutMs` for all pages. What a server does wrong after the first page ends
  * the walk with a problem, not with an error: its tools so far stay usable.
  */
-export async function listTools(peer: Peer, options: RequestOptions): Promise<ToolList> {
+export async function listTools(peer: Pick<Peer, 'request'>, options: RequestOptions): Promise<ToolList> {
   const until = performance.now() + options.timeoutMs;
   const collector = new ToolCollector();
   const cursors = new Set<string>();
@@ -33,12 +33,9 @@ export async function listTools(peer: Peer, options: RequestOptions): Promise<To
     let answer: Record<string, unknown>;
     try {
       const remaining = { ...options, timeoutMs: Math.max(1, until - performance.now()) };
-      const payload = await peer.request(
-        'tools/list',
-        cursor === undefined ? {} : { cursor },
-        remaining,
-        Number.POSITIVE_INFINITY,
-      );
+      const payload = await peer.request('tools/list', cursor === undefined ? {} : { cursor }, remaining, {
+        maxDepth: Number.POSITIVE_INFINITY,
+      });
       collector.bytes += payload.byteLength;
       answer = payload.value as Record<string, unknown>;
     } catch (error) {

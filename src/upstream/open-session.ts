@@ -6,8 +6,10 @@ import { deadline } from '../lib/abort.js';
 import { Emitter } from '../lib/emitter.js';
 import type { Logger } from '../lib/log.js';
 import { lastLines, oneLine } from '../lib/printable.js';
+import { askOwner } from './bridge.js';
 import type { ChannelSink, MessageChannel } from './channel.js';
 import { endFacts } from './errors.js';
+import { greet } from './greet.js';
 import { type ClientInfo, handshake, refusedVersion } from './handshake.js';
 import { Peer } from './peer.js';
 import { cancelled } from './pending.js';
@@ -17,6 +19,8 @@ import { SseChannel } from './remote/sse-channel.js';
 import { StreamableHttpChannel } from './remote/streamable-http-channel.js';
 import type { RequestHandler } from './server-requests.js';
 import { notificationEvents, Session } from './session.js';
+import { STATELESS_VERSION } from './stateless/envelope.js';
+import { StatelessSession } from './stateless/session.js';
 import type { Marker } from './stdio/process-family.js';
 import { startChild } from './stdio/start-child.js';
 import { StdioChannel } from './stdio/stdio-channel.js';
@@ -41,8 +45,10 @@ export interface OpenSessionOptions {
   readonly fetch?: typeof fetch;
   /** Client capabilities to declare. Default: none. */
   readonly capabilities?: Readonly<Record<string, unknown>>;
-  /** Answers requests of the server (`ping` aside); throw `{code, message, data?}` for a JSON-RPC error. Default: all refused. */
+  /** Answers requests of the server (`ping` aside); throw `{code, message, data?}` for a JSON-RPC error. Default: they go to the client whose call it is. */
   readonly onRequest?: RequestHandler;
+  /** The revision that a server of this definition spoke before, where that is remembered: it is tried first. */
+  readonly prior?: string | undefined;
 }
 
 /**
@@ -81,13 +87,17 @@ export async function openSession(
       // The server may have been replaced meanwhile.
       events.emit({ type: 'tools-changed' });
     },
-    onRequest: options.onRequest,
+    onRequest: options.onRequest ?? askOwner,
   });
   const shake = { server: name, clientInfo: options.clientInfo, capabilities: options.capabilities ?? {} };
   const channel = await openChannel(definition, options, peer, maxMessageBytes);
   peer.attach(channel);
   try {
-    const identity = await handshake(peer, channel, shake, started);
+    const identity = await greet(peer, channel, shake, started, options.prior);
+    if (identity.protocolVersion === STATELESS_VERSION) {
+      const { clientInfo } = options;
+      return new StatelessSession({ server: name, identity, peer, channel, events, clientInfo });
+    }
     return new Session(identity, peer, channel, events);
   } catch (error) {
     const exited = end;

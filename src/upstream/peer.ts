@@ -7,6 +7,7 @@ import type { ChannelSink, Delivery, MessageChannel, Outgoing } from './channel.
 import { died, protocolBroken, tooLarge, upstreamError } from './errors.js';
 import type { LongLine } from './line-splitter.js';
 import { type Incoming, idOfLongLine, MAX_DEPTH, readMessage } from './message.js';
+import { type Owner, ownerOf } from './owner.js';
 import { cancelled, type Outcome, PendingRequest } from './pending.js';
 import { answerRequest, type RequestHandler, type ServerRequest } from './server-requests.js';
 
@@ -18,13 +19,20 @@ export interface PeerOptions {
   readonly server: string;
   readonly logger: Logger;
   readonly maxMessageBytes: number;
-  readonly onNotification: (method: string, params: unknown) => void;
+  readonly onNotification: (method: string, params: unknown, owner: Owner) => void;
   readonly onNoise: (lines: number) => void;
   /** Called at most once. */
   readonly onDown: (end: SessionEnd) => void;
   readonly onRenew: () => Promise<void>;
   /** Requests of the server, `ping` aside. Without it they are refused at once: silence would hang the server's call. */
   readonly onRequest?: RequestHandler | undefined;
+}
+
+export interface PeerRequestOptions {
+  /** Deepest nesting of the result. Default 1,000. */
+  readonly maxDepth?: number;
+  /** Said besides the body where the transport has headers. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface PeerCounts {
@@ -77,7 +85,7 @@ export class Peer implements ChannelSink {
     method: string,
     params: Readonly<Record<string, unknown>> | undefined,
     options: RequestOptions,
-    maxDepth = MAX_DEPTH,
+    { maxDepth = MAX_DEPTH, headers }: PeerRequestOptions = {},
   ): Promise<Payload> {
     const { server } = this.#options;
     const channel = this.#channel;
@@ -107,7 +115,7 @@ export class Peer implements ChannelSink {
     this.#pending.set(id, pending);
     const expiresAt = performance.now() + options.timeoutMs;
     channel
-      .send({ kind: 'request', id, method, json, expiresAt })
+      .send({ kind: 'request', id, method, json, expiresAt, ...(headers ? { headers } : {}) })
       .catch((error: RuntimeError) => pending.fail(error));
     return pending.answer;
   }
@@ -118,7 +126,7 @@ export class Peer implements ChannelSink {
     await this.#post({ kind: 'notification', method, json });
   }
 
-  message(bytes: Buffer): void {
+  message(bytes: Buffer, of?: number): void {
     if (bytes.byteLength === 0 || isBlank(bytes)) return;
     const incoming = readMessage(bytes);
     switch (incoming.kind) {
@@ -132,10 +140,10 @@ export class Peer implements ChannelSink {
         this.#onMalformed(incoming.ids, incoming.why, bytes);
         break;
       case 'request':
-        void this.#onRequest(incoming);
+        void this.#onRequest(incoming, ownerOf(this.#pending, of));
         break;
       case 'notification':
-        this.#onNotification(incoming.method, incoming.params);
+        this.#onNotification(incoming.method, incoming.params, of);
         break;
       case 'noise':
         this.#onNoise(bytes);
@@ -215,19 +223,22 @@ export class Peer implements ChannelSink {
     }
   }
 
-  async #onRequest(request: ServerRequest): Promise<void> {
+  async #onRequest(request: ServerRequest, owner: Owner): Promise<void> {
     if (this.#waitingResponses >= MAX_WAITING_RESPONSES) {
       this.#droppedRequests += 1;
       return;
     }
     this.#waitingResponses += 1;
-    await this.#post({ kind: 'response', json: await answerRequest(request, this.#options.onRequest) });
+    await this.#post({
+      kind: 'response',
+      json: await answerRequest(request, this.#options.onRequest, owner),
+    });
     this.#waitingResponses -= 1;
   }
 
-  #onNotification(method: string, params: unknown): void {
+  #onNotification(method: string, params: unknown, of: number | undefined): void {
     if (method !== 'notifications/progress') {
-      this.#options.onNotification(method, params);
+      this.#options.onNotification(method, params, ownerOf(this.#pending, of));
     } else if (typeof params === 'object' && params !== null) {
       const report = params as Readonly<Record<string, unknown>>;
       // Our tokens are our ids; a token that no waiting call has belongs to nobody.

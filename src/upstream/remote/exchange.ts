@@ -69,7 +69,7 @@ export class Exchange {
 
   /** A JSON body, whatever the status: servers answer 400 with a JSON-RPC error of the request's id. */
   async #deliverJson(response: Response): Promise<void> {
-    const { server, method, maxMessageBytes, sink } = this.#options;
+    const { server, id, method, maxMessageBytes, sink } = this.#options;
     let body: { bytes: Buffer; whole: boolean };
     try {
       body = await readCapped(response, maxMessageBytes);
@@ -77,7 +77,7 @@ export class Exchange {
       throw connectionFailed(server, method, error);
     }
     if (!body.whole) throw tooLarge(server, method, body.bytes.byteLength, maxMessageBytes);
-    sink.message(body.bytes);
+    sink.message(body.bytes, id);
     if (this.#answered) return;
     throw connectionLost(
       server,
@@ -126,13 +126,14 @@ export class Exchange {
   /** @returns why the stream is over. */
   async #readStream(response: Response): Promise<string> {
     const { server, method, maxMessageBytes, sink } = this.#options;
+    const of = this.#options.id;
     if (!response.body) return 'the stream had no body';
     try {
       await readEventStream(response.body, maxMessageBytes, {
         event: ({ id, event, data }) => {
           if (id !== undefined) this.#lastEventId = id;
           if (data !== '' && (event === undefined || event === 'message'))
-            sink.message(Buffer.from(data, 'utf8'));
+            sink.message(Buffer.from(data, 'utf8'), of);
         },
         retry: (ms) => {
           this.#retryMs = ms;

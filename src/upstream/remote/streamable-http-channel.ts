@@ -12,6 +12,7 @@ import { Listener } from './listener.js';
 import { readCapped } from './read-body.js';
 import { withRetries } from './retry.js';
 
+const STATELESS = '2026-07-28';
 /** Nobody waits for these, so they get a limit of their own. */
 const NOTIFY_MS = 10_000;
 const DELETE_MS = 2_000;
@@ -127,7 +128,7 @@ export class StreamableHttpChannel implements MessageChannel {
     exchange.signal.throwIfAborted();
     const { method, json, expiresAt = Number.POSITIVE_INFINITY } = message;
     exchange.posted = true;
-    const headers = this.#headers(method === 'initialize');
+    const headers = { ...this.#headers(method === 'initialize'), ...message.headers };
     return withRetries(() => this.#fetch({ method: 'POST', headers, body: json, signal: exchange.signal }), {
       method,
       signal: exchange.signal,
@@ -153,6 +154,8 @@ export class StreamableHttpChannel implements MessageChannel {
   async #notify(message: Outgoing): Promise<void> {
     const { server } = this.#options;
     const method = message.method ?? 'a response';
+    // In the stateless revision closing the response stream says so.
+    if (method === 'notifications/cancelled' && this.#version === STATELESS) return;
     const isInitialized = method === 'notifications/initialized';
     try {
       if (!isInitialized) await this.#renewed();

@@ -1,0 +1,29 @@
+/** What the client answered to an `input_required` of a server (2026-07-28), passed on as it came. */
+export interface Round {
+  readonly inputResponses?: unknown;
+  readonly requestState?: unknown;
+}
+
+/** The client of a call, as far as the servers that serve the call may reach it. */
+export interface ClientLink {
+  readonly clientId: string;
+  /** As it declared them. */
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  /** Least severe log level it wants to see; undefined: it named none. */
+  readonly logLevel?: string | undefined;
+  /** Present when it takes `input_required` by itself: then a server's own rounds pass through untouched. */
+  readonly round?: Round | undefined;
+  /** Asks it. Rejects with `{code, message, data?}`: a JSON-RPC error for the server. */
+  ask(method: string, params: unknown): Promise<unknown>;
+  /** Tells it what belongs to its call. Never throws. */
+  tell(method: string, params: Readonly<Record<string, unknown>>): void;
+}
+
+/** Severity of the log levels of RFC 5424, as MCP names them. */
+const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
+
+/** Whether a message of this level is wanted. What has no known level is. */
+export function isWanted(level: unknown, least: string | undefined): boolean {
+  const at = LEVELS.indexOf(String(level));
+  return at < 0 || at >= LEVELS.indexOf(least ?? 'debug');
+}

@@ -1,0 +1,29 @@
+import type { ClientLink } from '../core/client-link.js';
+
+/** Whose call a message of the server belongs to. */
+export type Owner =
+  | { readonly client: ClientLink }
+  /** `none`: no call of a client waits. `several`: calls of different clients wait, and the message says not which. */
+  | { readonly client: undefined; readonly why: 'none' | 'several' };
+
+interface Waiting {
+  readonly facts: { readonly options: { readonly client?: ClientLink | undefined } };
+}
+
+/**
+ * Servers with an `initialize` do not say to which call a request or a notification belongs. Over HTTP the stream it
+ * came on says so; else it is whose calls are the only ones that wait.
+ * @param of the call whose stream it came on, where that is known.
+ */
+export function ownerOf(waiting: ReadonlyMap<unknown, Waiting>, of: number | undefined): Owner {
+  const known = of === undefined ? undefined : waiting.get(of)?.facts.options.client;
+  if (known) return { client: known };
+  let found: ClientLink | undefined;
+  for (const { facts } of waiting.values()) {
+    const { client } = facts.options;
+    if (!client) continue;
+    if (found && found.clientId !== client.clientId) return { client: undefined, why: 'several' };
+    found = client;
+  }
+  return found ? { client: found } : { client: undefined, why: 'none' };
+}
