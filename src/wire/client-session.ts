@@ -3,9 +3,10 @@ import { RuntimeError } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { OperationName } from '../operations/table.js';
 import { Channel, type ChannelEnd } from './channel.js';
-import { PROTOCOL_VERSION, quickServerFrame, type ServerFrame, serverFrame, type Welcome } from './frames.js';
+import { PROTOCOL_VERSION, type ServerFrame, serverFrame, type Welcome } from './frames.js';
 import { type ChannelLimits, INLINE_CHARS } from './limits.js';
 import type { LinkClient } from './link.js';
+import { quickServerFrame } from './quick-frames.js';
 import { decodeResult } from './result.js';
 
 interface Waiting {

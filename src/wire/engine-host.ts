@@ -4,7 +4,7 @@ import type { RuntimePort } from '../operations/table.js';
 import { curveServer, requireKeys, type ServerKey } from './curve.js';
 import { removeDescriptor, writeDescriptor } from './engine-descriptor.js';
 import type { EngineDirectory } from './engine-directory.js';
-import { acquireEngineLock, type EngineLock } from './engine-lock.js';
+import { acquireEngineLock } from './engine-lock.js';
 import { PROTOCOL_VERSION } from './frames.js';
 import type { ChannelLimits } from './limits.js';
 import type { Accept, LinkServer } from './link.js';
@@ -96,5 +96,3 @@ async function ways(options: HostOptions) {
   }
   return { listen, close };
 }
-
-export type { EngineLock };

@@ -15,6 +15,8 @@ export function patience(op: OperationName, input: unknown): number {
       const { timeout, in_background } = input as OperationInput<'execute_tool'>;
       return in_background ? MINUTE : timeout * 1_000 + START_MS;
     }
+    case 'forward_request':
+      return (input as OperationInput<'forward_request'>).timeout * 1_000 + START_MS;
     case 'poll_task_result':
       return (input as OperationInput<'poll_task_result'>).wait * 1_000 + MINUTE;
     case 'manage_server':

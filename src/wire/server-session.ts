@@ -3,9 +3,10 @@ import { RuntimeError } from '../core/errors.js';
 import { invoke } from '../operations/invoke.js';
 import { isOperationName, type OperationName, type RuntimePort } from '../operations/table.js';
 import { Channel, type ChannelEnd } from './channel.js';
-import { type ClientFrame, clientFrame, PROTOCOL_VERSION, quickClientFrame } from './frames.js';
+import { type ClientFrame, clientFrame, PROTOCOL_VERSION } from './frames.js';
 import type { ChannelLimits } from './limits.js';
 import type { LinkConnection } from './link.js';
+import { quickClientFrame } from './quick-frames.js';
 import { encodeResult } from './result.js';
 
 type Request = Extract<ClientFrame, { type: 'request' }>;
@@ -63,8 +64,7 @@ export class ServerSession {
     }).bind(connection);
     this.#helloTimer = setTimeout(() => this.channel.end('protocol', 'No hello came.'), HELLO_MS);
     this.#sweep = setInterval(() => this.#expire(), SWEEP_MS);
-    this.#helloTimer.unref();
-    this.#sweep.unref();
+    for (const timer of [this.#helloTimer, this.#sweep]) timer.unref();
   }
 
   get calls(): number {

@@ -1,5 +1,5 @@
 import type { Message } from './link.js';
-import { MAX_PARTS } from './link.js';
+import { MAX_PARTS } from './link-limits.js';
 
 /**
  * The form of a message on a byte stream: one byte `0xA0 + n` for n parts, n lengths of four bytes (big endian),

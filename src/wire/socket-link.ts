@@ -3,16 +3,8 @@ import { chmod, unlink } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { nextTick } from 'node:process';
 import { RuntimeError } from '../core/errors.js';
-import {
-  type Accept,
-  LINK_LIMITS,
-  type LinkConnection,
-  type LinkEnd,
-  type LinkLimits,
-  type LinkListener,
-  type LinkServer,
-  type Message,
-} from './link.js';
+import type { Accept, LinkConnection, LinkEnd, LinkListener, LinkServer, Message } from './link.js';
+import { LINK_LIMITS, type LinkLimits } from './link-limits.js';
 import { frame, Unframer } from './socket-frames.js';
 
 /** How long a closing end waits for the other to take what was sent. */

@@ -1,15 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Dealer } from 'zeromq';
 import { RuntimeError } from '../core/errors.js';
-import {
-  LINK_LIMITS,
-  type LinkConnection,
-  type LinkEnd,
-  type LinkLimits,
-  type LinkListener,
-  MAX_PARTS,
-  type Message,
-} from './link.js';
+import type { LinkConnection, LinkEnd, LinkListener, Message } from './link.js';
+import { LINK_LIMITS, type LinkLimits, MAX_PARTS } from './link-limits.js';
 import type { Zeromq } from './zeromq-module.js';
 import { BYE, GREETING, HIGH_WATER_MARK, LINGER_MS } from './zeromq-server.js';
 

@@ -3,17 +3,8 @@ import { unlink } from 'node:fs/promises';
 import type { Context, Router } from 'zeromq';
 import { RuntimeError } from '../core/errors.js';
 import { sleep } from '../lib/abort.js';
-import {
-  type Accept,
-  LINK_LIMITS,
-  type LinkConnection,
-  type LinkEnd,
-  type LinkLimits,
-  type LinkListener,
-  type LinkServer,
-  MAX_PARTS,
-  type Message,
-} from './link.js';
+import type { Accept, LinkConnection, LinkEnd, LinkListener, LinkServer, Message } from './link.js';
+import { LINK_LIMITS, type LinkLimits, MAX_PARTS } from './link-limits.js';
 import { notifyOfDisconnects, type Zeromq } from './zeromq-module.js';
 
 /**

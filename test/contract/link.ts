@@ -6,10 +6,10 @@ import type {
   LinkConnection,
   LinkEnd,
   LinkKind,
-  LinkLimits,
   LinkListener,
   LinkServer,
 } from '../../src/wire/link.js';
+import type { LinkLimits } from '../../src/wire/link-limits.js';
 import { eventually } from '../support/processes.js';
 
 /** What the suite needs of an implementation. */
