@@ -8,7 +8,7 @@ import type { Environment } from './settings.js';
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 const seconds = z.number().positive().max(86_400);
 
-/** One entry of `mcpServers`: what clients already write, and our additions. Times in seconds. */
+/** One entry of `mcpServers`: what clients already write, and our additions. Times in seconds, memory in MiB. */
 const rawServer = z.object({
   command: z.string().min(1).optional(),
   args: z.array(scalar).optional(),
@@ -23,8 +23,12 @@ const rawServer = z.object({
   maxConcurrency: z.int().min(1).max(10_000).optional(),
   sharing: z.enum(['shared', 'per-client']).optional(),
   restart: z.enum(['never', 'on-failure', 'always']).optional(),
+  memoryLimit: z.number().min(16).max(16_777_216).optional(),
+  resetTimeoutOnProgress: z.boolean().optional(),
+  maxTimeout: seconds.optional(),
   hints: z.union([z.array(z.string()), z.string().transform((one) => [one])]).optional(),
   blocked_tools: z.array(z.string()).optional(),
+  pin: z.union([z.boolean(), z.array(z.string())]).optional(),
   ignore: z.boolean().optional(),
   overwrite: z.boolean().optional(),
   disabled: z.boolean().optional(),
@@ -59,6 +63,7 @@ type Resolved =
 const DEFAULT_START_S = 30;
 const DEFAULT_IDLE_S = 600;
 const DEFAULT_CONCURRENCY = 64;
+const DEFAULT_MAX_CALL_S = 600;
 
 /** Raw entry -> resolved definition, or what is wrong with it in one sentence. */
 export function resolveServer(
@@ -108,8 +113,12 @@ export function resolveServer(
     maxConcurrency: raw.maxConcurrency ?? DEFAULT_CONCURRENCY,
     sharing: raw.sharing ?? 'shared',
     restart: raw.restart ?? 'on-failure',
+    memoryLimitBytes: raw.memoryLimit === undefined ? undefined : Math.round(raw.memoryLimit * 1_048_576),
+    resetTimeoutOnProgress: raw.resetTimeoutOnProgress ?? false,
+    maxTimeoutMs: (raw.maxTimeout ?? DEFAULT_MAX_CALL_S) * 1000,
     hints: raw.hints ?? [],
     blockedTools: raw.blocked_tools ?? [],
+    ...(raw.pin === undefined || raw.pin === false ? {} : { pin: raw.pin }),
     disabled: raw.disabled ?? false,
     overwrite: raw.overwrite ?? false,
     source: options.source ?? 'file',

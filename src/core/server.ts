@@ -11,6 +11,14 @@ interface DefinitionBase {
   readonly maxConcurrency: number;
   readonly sharing: 'shared' | 'per-client';
   readonly restart: RestartPolicy;
+  /** Bytes that its processes may hold together; above it they are ended. Undefined: no limit. */
+  readonly memoryLimitBytes?: number | undefined;
+  /** Whether progress of a call gives it its time-out again, up to `maxTimeoutMs` for the whole call. */
+  readonly resetTimeoutOnProgress?: boolean | undefined;
+  /** Longest time of a call that is prolonged by progress, ms. */
+  readonly maxTimeoutMs?: number | undefined;
+  /** Shown to clients as if it were our own: all of it, or these tools. */
+  readonly pin?: true | readonly string[] | undefined;
   /** Said by the user about this server: shown to the model, and searched. */
   readonly hints: readonly string[];
   readonly blockedTools: readonly string[];
@@ -39,6 +47,35 @@ export interface RemoteDefinition extends DefinitionBase {
 
 /** Everything needed to start one upstream server: resolved and frozen. */
 export type ServerDefinition = StdioDefinition | RemoteDefinition;
+
+/** What a remote index tells of a server; nothing was started for it. */
+export interface IndexedFacts {
+  readonly title: string | undefined;
+  readonly summary: string | undefined;
+  readonly capabilities: readonly string[];
+  readonly limitations: readonly string[];
+  /** Undefined while the index has not told them. */
+  readonly tools: readonly ListedTool[] | undefined;
+  /** What is wrong with some of the tools, for people. */
+  readonly problems: readonly string[];
+  /** Why this may be out of date. */
+  readonly stale: string | undefined;
+  /** When the index told it, ms since the epoch. */
+  readonly since: number;
+  /** SHA-256 over the tools, hex. */
+  readonly toolsHash: string;
+}
+
+/** A server that an index knows. How it is started is asked of the index only when it is to be started. */
+export interface IndexedDefinition extends DefinitionBase {
+  readonly transport: 'index';
+  /** The index as it may be shown. */
+  readonly index: string;
+  readonly told: IndexedFacts;
+}
+
+/** Every server that can be named: one that can be started as it stands, or one of an index. */
+export type KnownServer = ServerDefinition | IndexedDefinition;
 
 /** Why a server is not usable, in words that can be shown. */
 export interface ServerProblem {

@@ -1,11 +1,11 @@
 import { RuntimeError } from '../core/errors.js';
-import type { ServerDefinition, ServerProblem, ServerState } from '../core/server.js';
+import type { KnownServer, ServerProblem, ServerState } from '../core/server.js';
 import type { ClosePace, SessionEnd, UpstreamSession } from '../core/upstream.js';
 import { sleep, untilAborted } from '../lib/abort.js';
 import type { Logger } from '../lib/log.js';
 import { Semaphore } from '../lib/semaphore.js';
 import { backingOff, describeEnd, failed, needsAuth, problemOf, stopped } from './problems.js';
-import { afterEnd, type EndHistory } from './restart.js';
+import { Recovery } from './recovery.js';
 
 /** The right to use a running server until it is disposed. */
 export interface Lease extends Disposable {
@@ -14,7 +14,7 @@ export interface Lease extends Disposable {
 
 export interface ManagedServerHooks {
   /** Starts the server; must honour the signal. */
-  open(definition: ServerDefinition, signal: AbortSignal): Promise<UpstreamSession>;
+  open(definition: KnownServer, signal: AbortSignal): Promise<UpstreamSession>;
   onState(state: ServerState): void;
   onReady(session: UpstreamSession): void;
   /** Called before a start: makes room, or refuses by throwing. */
@@ -39,19 +39,21 @@ const DRAIN_MS = 2_000;
  * for it and belongs to none of them, so a caller that leaves takes nothing away from the others.
  */
 export class ManagedServer {
-  readonly definition: ServerDefinition;
+  readonly definition: KnownServer;
   readonly #hooks: ManagedServerHooks;
   readonly #logger: Logger;
   readonly #slots: Semaphore;
+  readonly #recovery: Recovery;
   #state: ServerState = { status: 'stopped' };
   #session: UpstreamSession | undefined;
   #starting: Promise<UpstreamSession> | undefined;
   #startScope: AbortController | undefined;
   #stopping: Promise<void> | undefined;
-  #history: EndHistory = [];
   #idleTimer: NodeJS.Timeout | undefined;
-  #retryTimer: NodeJS.Timeout | undefined;
   #drained: (() => void) | undefined;
+  /** The session that a stop is ending, and how fast. */
+  #closing: UpstreamSession | undefined;
+  #pace: ClosePace | undefined;
   #retired = false;
   #leases = 0;
   /** Ms since the epoch of the last use; the least recently used idle server is stopped first. */
@@ -60,11 +62,15 @@ export class ManagedServer {
   /** Whether anyone wanted it to run, rather than only to learn its tools. Until it is stopped. */
   wanted = false;
 
-  constructor(definition: ServerDefinition, hooks: ManagedServerHooks, logger: Logger) {
+  constructor(definition: KnownServer, hooks: ManagedServerHooks, logger: Logger) {
     this.definition = definition;
     this.#hooks = hooks;
     this.#logger = logger;
     this.#slots = new Semaphore(definition.maxConcurrency);
+    this.#recovery = new Recovery(definition.restart, () => {
+      // What goes wrong is in the state.
+      void this.ensure(new AbortController().signal).catch(() => {});
+    });
   }
 
   get state(): ServerState {
@@ -120,7 +126,7 @@ export class ManagedServer {
         }
         case 'failed':
           if (!asked) throw failed(this.definition.name, state.problem);
-          this.#history = [];
+          this.#recovery.forget();
           break;
         case 'needs-auth':
           if (!asked) throw needsAuth(this.definition.name, state.problem);
@@ -132,10 +138,13 @@ export class ManagedServer {
     }
   }
 
-  /** A place among those who use it at once; waits its turn. Resolves with a lease on the session as it is then. */
-  async lease(signal: AbortSignal): Promise<Lease> {
+  /**
+   * A place among those who use it at once; waits its turn. Resolves with a lease on the session as it is then.
+   * @param client whose turn it is: clients take turns, however much one of them asks.
+   */
+  async lease(signal: AbortSignal, client = ''): Promise<Lease> {
     await this.ensure(signal);
-    const slot = await this.#slots.acquire(signal);
+    const slot = await this.#slots.acquire(signal, client);
     this.#leases += 1;
     clearTimeout(this.#idleTimer);
     const release = () => {
@@ -159,24 +168,38 @@ export class ManagedServer {
 
   /**
    * Stops it and everything it started; calls that run may finish first. Idempotent; resolves when nothing of it
-   * is left.
+   * is left. A stop that is under way is hurried by one that leaves less time.
    */
   stop(options: StopOptions = {}): Promise<void> {
     if (options.forGood) this.#retired = true;
-    clearTimeout(this.#retryTimer);
     clearTimeout(this.#idleTimer);
+    this.#recovery.pause();
     if (!this.running) {
-      this.#history = [];
+      this.#recovery.forget();
       if (this.#state.status !== 'stopped') this.#set({ status: 'stopped' });
       return Promise.resolve();
     }
-    this.#stopping ??= this.#stop(options.drainMs ?? DRAIN_MS, options.pace).finally(() => {
+    if (this.#stopping) {
+      if (options.drainMs === 0) this.#drained?.();
+      if (options.pace) void this.#closing?.close(options.pace);
+      this.#pace = options.pace ?? this.#pace;
+      return this.#stopping;
+    }
+    this.#pace = options.pace;
+    this.#stopping = this.#stop(options.drainMs ?? DRAIN_MS).finally(() => {
       this.#stopping = undefined;
+      this.#closing = undefined;
     });
     return this.#stopping;
   }
 
-  async #stop(drainMs: number, pace?: ClosePace): Promise<void> {
+  /** Nobody is there for whom it should come back by itself. */
+  rest(): void {
+    this.wanted = false;
+    this.#recovery.pause();
+  }
+
+  async #stop(drainMs: number): Promise<void> {
     const wasStarting = this.#starting;
     this.#set({ status: 'draining', since: Date.now() });
     this.#startScope?.abort(stopped(this.definition.name));
@@ -190,8 +213,9 @@ export class ManagedServer {
     await wasStarting?.catch(() => {});
     const session = this.#session;
     this.#session = undefined;
-    await session?.close(pace);
-    this.#history = [];
+    this.#closing = session;
+    await session?.close(this.#pace);
+    this.#recovery.forget();
     this.wanted = false;
     this.#set({ status: 'stopped' });
   }
@@ -205,7 +229,7 @@ export class ManagedServer {
   }
 
   async #open(): Promise<UpstreamSession> {
-    clearTimeout(this.#retryTimer);
+    this.#recovery.pause();
     const scope = new AbortController();
     this.#startScope = scope;
     this.#set({ status: 'starting', since: Date.now() });
@@ -244,33 +268,7 @@ export class ManagedServer {
   }
 
   #fail(why: { problem: ServerProblem; final: boolean }, upMs: number): void {
-    this.#set(this.#afterFailure(why, upMs));
-    const state = this.#state;
-    if (this.definition.restart !== 'always' || upMs === 0 || state.status === 'failed') return;
-    const delayMs = state.status === 'backing-off' ? state.until - Date.now() : 0;
-    this.#retryTimer = setTimeout(
-      () => void this.ensure(new AbortController().signal).catch(() => {}),
-      delayMs,
-    );
-    this.#retryTimer.unref();
-  }
-
-  #afterFailure({ problem, final }: { problem: ServerProblem; final: boolean }, upMs: number): ServerState {
-    if (problem.code === 'SERVER_NEEDS_AUTH') return { status: 'needs-auth', problem };
-    const now = Date.now();
-    const { history, decision } = afterEnd(this.#history, {
-      now,
-      upMs,
-      policy: this.definition.restart,
-      final,
-      random: Math.random(),
-    });
-    this.#history = history;
-    if (decision.action === 'give-up') return { status: 'failed', problem };
-    const { delayMs, attempts } = decision;
-    return delayMs === 0
-      ? { status: 'stopped', lastProblem: problem }
-      : { status: 'backing-off', until: now + delayMs, attempts, problem };
+    this.#set(this.#recovery.next(why, upMs, this.wanted && !this.#retired));
   }
 
   #armIdleTimer(): void {

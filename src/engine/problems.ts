@@ -20,6 +20,10 @@ export function problemOf(error: unknown): { problem: ServerProblem; final: bool
   };
 }
 
+/** Whether an index said this before anything was started: no fault of the server, and the next may hear otherwise. */
+export const ofIndex = ({ code }: ServerProblem): boolean =>
+  ['INDEX_UNAVAILABLE', 'FORBIDDEN', 'SERVER_NOT_FOUND'].includes(code);
+
 export function describeEnd(end: SessionEnd): ServerProblem {
   return { code: 'SERVER_DIED', message: end.message, at: Date.now() };
 }

@@ -1,5 +1,6 @@
+import type { ClientLink } from '../core/client-link.js';
 import { RuntimeError } from '../core/errors.js';
-import type { ServerDefinition, ServerState } from '../core/server.js';
+import type { KnownServer, ServerState } from '../core/server.js';
 import type { UpstreamSession } from '../core/upstream.js';
 import type { Logger } from '../lib/log.js';
 import { type Lease, ManagedServer } from './managed-server.js';
@@ -7,15 +8,18 @@ import { type Lease, ManagedServer } from './managed-server.js';
 /** For whom a server is used: a per-client server runs once for each of them. */
 export interface Tenant {
   readonly clientId: string;
+  /** The way to the client, while one of its calls waits. */
+  readonly client?: ClientLink | undefined;
 }
 
 export interface SupervisorOptions {
   /** Opens a session; honours the signal. */
-  open(definition: ServerDefinition, tenant: Tenant, signal: AbortSignal): Promise<UpstreamSession>;
+  open(definition: KnownServer, tenant: Tenant, signal: AbortSignal): Promise<UpstreamSession>;
   readonly maxRunning: number;
   readonly logger: Logger;
   onState(server: string, state: ServerState): void;
-  onReady(server: string, session: UpstreamSession): void;
+  /** @param clientId whose server it is, when it runs for one client alone. */
+  onReady(server: string, session: UpstreamSession, clientId: string | undefined): void;
 }
 
 /** What can be seen of one running server. */
@@ -31,7 +35,7 @@ export interface ServerSnapshot {
 /** Owns every upstream server: the only place where one is started or stopped. */
 export class Supervisor {
   readonly #options: SupervisorOptions;
-  readonly #definitions = new Map<string, ServerDefinition>();
+  readonly #definitions = new Map<string, KnownServer>();
   /** By server name, then by client id ('' for shared ones). */
   readonly #servers = new Map<string, Map<string, ManagedServer>>();
   #closing: Promise<void> | undefined;
@@ -41,10 +45,7 @@ export class Supervisor {
   }
 
   /** Makes these the known definitions. What went or starts differently is drained and stopped; the rest runs on. */
-  async setDefinitions(
-    definitions: readonly ServerDefinition[],
-    changed: ReadonlySet<string>,
-  ): Promise<void> {
+  async setDefinitions(definitions: readonly KnownServer[], changed: ReadonlySet<string>): Promise<void> {
     const wanted = new Map(definitions.map((definition) => [definition.name, definition]));
     const stops: Promise<void>[] = [];
     for (const [name, instances] of this.#servers) {
@@ -64,12 +65,12 @@ export class Supervisor {
   lease(name: string, tenant: Tenant, signal: AbortSignal): Promise<Lease> {
     const server = this.#instance(name, tenant);
     server.wanted = true;
-    return server.lease(signal);
+    return server.lease(signal, tenant.clientId);
   }
 
   /** The same for a look at it alone, which is no reason to keep it running afterwards. */
   visit(name: string, tenant: Tenant, signal: AbortSignal): Promise<Lease> {
-    return this.#instance(name, tenant).lease(signal);
+    return this.#instance(name, tenant).lease(signal, tenant.clientId);
   }
 
   /** An explicit wish to have it run: tries again what had failed. @returns whether it ran already. */
@@ -98,6 +99,7 @@ export class Supervisor {
   /** Stops every server that nobody uses at this moment. */
   async stopIdle(): Promise<void> {
     const all = [...this.#servers.values()].flatMap((instances) => [...instances.values()]);
+    for (const server of all) if (!server.running) server.rest();
     await Promise.all(
       all.filter((server) => server.state.status === 'ready' && !server.inUse).map((server) => server.stop()),
     );
@@ -177,7 +179,7 @@ export class Supervisor {
         {
           open: (wanted, signal) => this.#options.open(wanted, tenant, signal),
           onState: (state) => this.#options.onState(name, state),
-          onReady: (session) => this.#options.onReady(name, session),
+          onReady: (session) => this.#options.onReady(name, session, key === '' ? undefined : key),
           admit: () => this.#makeRoom(),
         },
         this.#options.logger,
@@ -216,12 +218,13 @@ export class Supervisor {
 }
 
 /** Whether a running process may go on under the new definition. */
-function sameLife(before: ServerDefinition | undefined, after: ServerDefinition): boolean {
+function sameLife(before: KnownServer | undefined, after: KnownServer): boolean {
   return (
     before !== undefined &&
     before.sharing === after.sharing &&
     before.maxConcurrency === after.maxConcurrency &&
     before.idleTimeoutMs === after.idleTimeoutMs &&
-    before.restart === after.restart
+    before.restart === after.restart &&
+    before.memoryLimitBytes === after.memoryLimitBytes
   );
 }

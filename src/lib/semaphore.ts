@@ -1,8 +1,16 @@
-/** Lets `limit` holders in at once, the rest in the order they came. */
+interface Place {
+  readonly enter: () => void;
+}
+
+/**
+ * Lets `limit` holders in at once. The rest wait in one queue for each key, and the queues take turns: who asks a
+ * thousand times does not keep out who asks once. With one key it is first come, first served.
+ */
 export class Semaphore {
   readonly limit: number;
   #free: number;
-  readonly #waiting: { enter: () => void; leave: () => void }[] = [];
+  /** The queue whose turn is next stands first. */
+  readonly #queues = new Map<string, Place[]>();
 
   constructor(limit: number) {
     if (!(limit >= 1)) throw new RangeError(`limit must be at least 1, not ${limit}`);
@@ -11,43 +19,61 @@ export class Semaphore {
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    let count = 0;
+    for (const queue of this.#queues.values()) count += queue.length;
+    return count;
   }
 
   /** @returns the release, to be called once. Rejects with the signal's reason when aborted while waiting. */
-  async acquire(signal?: AbortSignal): Promise<Disposable> {
+  async acquire(signal?: AbortSignal, key = ''): Promise<Disposable> {
     signal?.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
-    else await this.#wait(signal);
+    else await this.#wait(key, signal);
     let held = true;
     return {
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;
-        const next = this.#waiting.shift();
+        const next = this.#next();
         if (next) next.enter();
         else this.#free += 1;
       },
     };
   }
 
-  #wait(signal: AbortSignal | undefined): Promise<void> {
+  #next(): Place | undefined {
+    for (const [key, queue] of this.#queues) {
+      const place = queue.shift();
+      this.#queues.delete(key);
+      if (queue.length > 0) this.#queues.set(key, queue);
+      return place;
+    }
+    return undefined;
+  }
+
+  #wait(key: string, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const place = {
-        enter: () => {
-          place.leave();
-          resolve();
-        },
-        leave: () => signal?.removeEventListener('abort', onAbort),
-      };
       const onAbort = () => {
-        const at = this.#waiting.indexOf(place);
-        if (at >= 0) this.#waiting.splice(at, 1);
-        place.leave();
+        this.#leave(key, place);
         reject(signal?.reason);
       };
-      this.#waiting.push(place);
+      const place: Place = {
+        enter: () => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve();
+        },
+      };
+      const queue = this.#queues.get(key);
+      if (queue) queue.push(place);
+      else this.#queues.set(key, [place]);
       signal?.addEventListener('abort', onAbort, { once: true });
     });
+  }
+
+  #leave(key: string, place: Place): void {
+    const queue = this.#queues.get(key);
+    const at = queue?.indexOf(place) ?? -1;
+    if (at >= 0) queue?.splice(at, 1);
+    if (queue?.length === 0) this.#queues.delete(key);
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { RuntimeError } from '../core/errors.js';
-import type { ServerDefinition } from '../core/server.js';
+import type { RemoteDefinition, ServerDefinition } from '../core/server.js';
 import type { RequestOptions, SessionEnd, UpstreamEvent, UpstreamSession } from '../core/upstream.js';
 import { deadline } from '../lib/abort.js';
 import { Emitter } from '../lib/emitter.js';
@@ -21,6 +21,7 @@ import type { RequestHandler } from './server-requests.js';
 import { notificationEvents, Session } from './session.js';
 import { STATELESS_VERSION } from './stateless/envelope.js';
 import { StatelessSession } from './stateless/session.js';
+import { type PackageStarts, type PackageTurn, stillInstalling } from './stdio/package-starts.js';
 import type { Marker } from './stdio/process-family.js';
 import { startChild } from './stdio/start-child.js';
 import { StdioChannel } from './stdio/stdio-channel.js';
@@ -43,6 +44,12 @@ export interface OpenSessionOptions {
   readonly cwd?: string;
   /** For remote servers. Default: the global one. */
   readonly fetch?: typeof fetch;
+  /** Adds what a remote server wants to see of its user. */
+  readonly authorize?: ((definition: RemoteDefinition, send: typeof fetch) => typeof fetch) | undefined;
+  /** Where ids of containers are kept. Default: nowhere, and they are found by their label. */
+  readonly containerDirectory?: string | undefined;
+  /** Orders the starts of servers that are installed first. Default: none waits for another. */
+  readonly packages?: PackageStarts | undefined;
   /** Client capabilities to declare. Default: none. */
   readonly capabilities?: Readonly<Record<string, unknown>>;
   /** Answers requests of the server (`ping` aside); throw `{code, message, data?}` for a JSON-RPC error. Default: they go to the client whose call it is. */
@@ -66,6 +73,7 @@ export async function openSession(
   const events = new Emitter<UpstreamEvent>((error) =>
     logger.error({ server: name, err: error }, 'a listener failed'),
   );
+  using turn = await options.packages?.turn(definition, signal);
   using limit = deadline(startTimeoutMs, () => undefined);
   const started: RequestOptions = {
     signal: AbortSignal.any([signal, limit.signal]),
@@ -94,6 +102,7 @@ export async function openSession(
   peer.attach(channel);
   try {
     const identity = await greet(peer, channel, shake, started, options.prior);
+    turn?.succeeded();
     if (identity.protocolVersion === STATELESS_VERSION) {
       const { clientInfo } = options;
       return new StatelessSession({ server: name, identity, peer, channel, events, clientInfo });
@@ -101,10 +110,25 @@ export async function openSession(
     return new Session(identity, peer, channel, events);
   } catch (error) {
     const exited = end;
+    const again = (later: AbortSignal) =>
+      handshake(peer, channel, shake, { signal: later, timeoutMs: Number.POSITIVE_INFINITY });
+    if (limit.signal.aborted && !signal.aborted && (await goesOn(turn, channel, again)))
+      throw stillInstalling(definition);
     const closed = await channel.close('hasty');
     if (signal.aborted) throw cancelled(name, 'initialize', signal.reason);
     throw startFailed(definition, error, exited ?? closed, limit.signal.aborted);
   }
+}
+
+/** Leaves a launcher that is at its installation to it. */
+async function goesOn(
+  turn: PackageTurn | undefined,
+  channel: MessageChannel,
+  again: (signal: AbortSignal) => Promise<unknown>,
+): Promise<boolean> {
+  if (!turn || channel.pid === undefined || !(await turn.isInstalling(channel.pid))) return false;
+  turn.finishLater(channel.pid, again, () => channel.close('hasty'));
+  return true;
 }
 
 async function openChannel(
@@ -113,14 +137,20 @@ async function openChannel(
   sink: ChannelSink,
   maxMessageBytes: number,
 ): Promise<MessageChannel> {
-  const { logger, marker, baseEnv, cwd } = options;
+  const { logger, marker, baseEnv, cwd, containerDirectory } = options;
   if (definition.transport === 'stdio') {
     // Engines may mark all their servers alike; what ends with one session must be told from the others.
     const own = { name: marker.name, value: `${marker.value}/${randomBytes(6).toString('hex')}` };
-    const child = await startChild(definition, { marker: own, baseEnv, cwd });
+    const child = await startChild(definition, { marker: own, baseEnv, cwd, containerDirectory });
     return new StdioChannel(
       child,
-      { server: definition.name, env: definition.env, maxMessageBytes, logger },
+      {
+        server: definition.name,
+        env: definition.env,
+        maxMessageBytes,
+        logger,
+        memoryLimitBytes: definition.memoryLimitBytes,
+      },
       sink,
     );
   }
@@ -130,7 +160,15 @@ async function openChannel(
   const send =
     options.fetch ??
     ((url, init) => fetch(url, { ...init, ...(dispatcher ? { dispatcher } : {}) } as RequestInit));
-  const http = { ...endpoint, server: definition.name, fetch: send, dispatcher, maxMessageBytes, logger };
+  const authorized = options.authorize?.(definition, send) ?? send;
+  const http = {
+    ...endpoint,
+    server: definition.name,
+    fetch: authorized,
+    dispatcher,
+    maxMessageBytes,
+    logger,
+  };
   return definition.transport === 'sse' ? new SseChannel(http, sink) : new StreamableHttpChannel(http, sink);
 }
 

@@ -23,11 +23,22 @@ export async function familyMemory(leader: number): Promise<number | undefined> 
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-async function residentBytes(pid: number): Promise<number> {
+/** 0 where there is no such process. */
+export async function residentBytes(pid: number): Promise<number> {
   try {
     const kilobytes = /^VmRSS:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, 'latin1'))?.[1];
     return Number(kilobytes ?? 0) * 1024;
   } catch {
     return 0;
+  }
+}
+
+/** The same with shared pages divided among those who share them; dearer to find out. */
+export async function proportionalBytes(pid: number): Promise<number> {
+  try {
+    const kilobytes = /^Pss:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/smaps_rollup`, 'latin1'))?.[1];
+    return kilobytes === undefined ? await residentBytes(pid) : Number(kilobytes) * 1024;
+  } catch {
+    return residentBytes(pid);
   }
 }

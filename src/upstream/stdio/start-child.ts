@@ -3,6 +3,7 @@ import { platform } from 'node:process';
 import { RuntimeError } from '../../core/errors.js';
 import type { StdioDefinition } from '../../core/server.js';
 import { childEnv } from './child-env.js';
+import { contain } from './containers.js';
 import { type Marker, ProcessFamily } from './process-family.js';
 import { explainSpawnError } from './start-failure.js';
 
@@ -11,12 +12,16 @@ export interface StartChildOptions {
   readonly baseEnv: Readonly<Record<string, string>>;
   /** Used where the definition names none. */
   readonly cwd?: string | undefined;
+  /** Where the ids of containers are kept until they are removed. */
+  readonly containerDirectory?: string | undefined;
 }
 
 export interface StartedChild {
   readonly child: ChildProcessWithoutNullStreams;
   readonly pid: number;
   readonly family: ProcessFamily;
+  /** Ends what the processes leave elsewhere (a container), after them. Never rejects. */
+  readonly cleanUp: () => Promise<void>;
 }
 
 /**
@@ -43,9 +48,10 @@ export async function startChild(
       },
     );
   };
+  const contained = await contain(definition, options.marker.value, env, options.containerDirectory);
   let child: ChildProcessWithoutNullStreams;
   try {
-    child = spawn(definition.command, definition.args, {
+    child = spawn(definition.command, contained?.args ?? definition.args, {
       ...(cwd === undefined ? {} : { cwd }),
       env,
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -54,6 +60,7 @@ export async function startChild(
       windowsHide: true,
     });
   } catch (error) {
+    await contained?.remove();
     throw refuse(error);
   }
   const { pid } = child;
@@ -61,8 +68,10 @@ export async function startChild(
     const error = await new Promise<Error>((resolve) => child.once('error', resolve));
     // Pipes of a child that never was.
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
+    await contained?.remove();
     throw refuse(error);
   }
   child.on('error', () => {});
-  return { child, pid, family: new ProcessFamily(pid, options.marker) };
+  const family = new ProcessFamily(pid, options.marker);
+  return { child, pid, family, cleanUp: async () => contained?.remove() };
 }

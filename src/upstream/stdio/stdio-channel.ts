@@ -8,6 +8,7 @@ import type { ChannelSink, Delivery, MessageChannel, Outgoing } from '../channel
 import { died } from '../errors.js';
 import { LineSplitter } from '../line-splitter.js';
 import { hideValues } from './child-env.js';
+import { watchMemory } from './memory-watch.js';
 import { Outbox } from './outbox.js';
 import type { StartedChild } from './start-child.js';
 
@@ -24,12 +25,15 @@ const PATIENCE: Readonly<Record<ClosePace, { readonly eofMs: number; readonly te
   hasty: { eofMs: 0, termMs: 500 },
 };
 const KILL_MS = 1_000;
+const PACES: readonly ClosePace[] = ['calm', 'brisk', 'hasty'];
 
 export interface StdioChannelOptions {
   readonly server: string;
   readonly env: Readonly<Record<string, string>>;
   readonly maxMessageBytes: number;
   readonly logger: Logger;
+  /** Memory that its processes may hold together. */
+  readonly memoryLimitBytes?: number | undefined;
 }
 
 /** Messages as lines through the pipes of a child process, and the end of that process with all it started. */
@@ -38,6 +42,8 @@ export class StdioChannel implements MessageChannel {
   readonly ended: Promise<SessionEnd>;
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #family: StartedChild['family'];
+  readonly #cleanUp: StartedChild['cleanUp'];
+  readonly #watch = new AbortController();
   readonly #options: StdioChannelOptions;
   readonly #sink: ChannelSink;
   readonly #stderr = new ByteRing(STDERR_BYTES);
@@ -47,12 +53,19 @@ export class StdioChannel implements MessageChannel {
   #exit: { code: number | null; signal: NodeJS.Signals | null } | undefined;
   #lastData = 0;
   #down: SessionEnd | undefined;
+  #pace: ClosePace = 'calm';
+  #hurry: () => void = () => {};
   #resolveEnded: (end: SessionEnd) => void = () => {};
 
-  constructor({ child, pid, family }: StartedChild, options: StdioChannelOptions, sink: ChannelSink) {
+  constructor(
+    { child, pid, family, cleanUp }: StartedChild,
+    options: StdioChannelOptions,
+    sink: ChannelSink,
+  ) {
     this.pid = pid;
     this.#child = child;
     this.#family = family;
+    this.#cleanUp = cleanUp;
     this.#options = options;
     this.#sink = sink;
     this.ended = new Promise((resolve) => {
@@ -75,6 +88,7 @@ export class StdioChannel implements MessageChannel {
     child.stdout.once('close', () => this.#onPipeClosed('output'));
     // EPIPE and ECONNRESET end here; the closed pipe is what matters.
     child.stdin.on('error', () => this.#onPipeClosed('input'));
+    if (options.memoryLimitBytes !== undefined) void this.#guardMemory(options.memoryLimitBytes);
   }
 
   send(message: Outgoing): Promise<void> {
@@ -87,9 +101,24 @@ export class StdioChannel implements MessageChannel {
 
   useVersion(): void {}
 
+  /** One that is closing already ends faster when it is closed again at a faster pace. */
   close(pace: ClosePace = 'calm'): Promise<SessionEnd> {
     if (!this.#down) this.#goDown('closed', 'the session was closed', pace);
+    else if (PACES.indexOf(pace) > PACES.indexOf(this.#pace)) {
+      this.#pace = pace;
+      this.#hurry();
+    }
     return this.ended;
+  }
+
+  async #guardMemory(limit: number): Promise<void> {
+    const held = await watchMemory(this.#family, limit, this.#watch.signal);
+    if (held === undefined || this.#down) return;
+    const mib = (bytes: number) => `${Math.round(bytes / 1_048_576)} MiB`;
+    this.#goDown(
+      'lost',
+      `was ended because its processes held ${mib(held)} of memory, above its memoryLimit of ${mib(limit)}`,
+    );
   }
 
   #onData(chunk: Buffer): void {
@@ -132,8 +161,10 @@ export class StdioChannel implements MessageChannel {
     const tail = unfinished > 0 ? `${message}, with an unfinished message of ${unfinished} bytes` : message;
     const end = this.#facts(reason, tail);
     this.#down = end;
+    this.#pace = reason === 'lost' ? 'hasty' : pace;
+    this.#watch.abort();
     this.#outbox.close(died(this.#options.server, 'a message', end));
-    void this.#finish(end, pace);
+    void this.#finish(end);
     this.#sink.down(end);
   }
 
@@ -150,16 +181,16 @@ export class StdioChannel implements MessageChannel {
   }
 
   /** Ends the process and its family, then says so. */
-  async #finish({ reason, message }: SessionEnd, pace: ClosePace): Promise<void> {
+  async #finish({ reason, message }: SessionEnd): Promise<void> {
     const { server, logger } = this.#options;
-    const { eofMs, termMs } = PATIENCE[pace];
-    const until = performance.now() + eofMs + termMs + KILL_MS;
+    const begun = performance.now();
     let left: number[] = [];
     try {
-      const killed = await this.#endChild(PATIENCE[reason === 'lost' ? 'hasty' : pace]);
-      const remaining = until - performance.now();
-      const grace = killed ? 0 : Math.min(termMs, remaining - KILL_MS);
+      const killed = await this.#endChild();
+      const { eofMs, termMs } = PATIENCE[this.#pace];
+      const grace = killed ? 0 : Math.min(termMs, begun + eofMs + termMs - performance.now());
       left = await this.#family.end(Math.max(0, grace), KILL_MS);
+      await this.#cleanUp();
     } catch (error) {
       logger.error({ server, err: error }, 'ending the processes failed');
     }
@@ -170,17 +201,17 @@ export class StdioChannel implements MessageChannel {
   }
 
   /** @returns whether it took SIGKILL. */
-  async #endChild({ eofMs, termMs }: (typeof PATIENCE)[ClosePace]): Promise<boolean> {
+  async #endChild(): Promise<boolean> {
     if (this.#exit) return false;
     this.#child.stdin.end();
     // Who belongs to the family is clearest while the tree stands.
     const known = this.#family.members().catch(() => []);
-    if (eofMs > 0 && (await this.#exitsWithin(eofMs))) return false;
+    if (await this.#exitsWithin('eofMs')) return false;
     await known;
     this.#signal('SIGTERM');
-    if (await this.#exitsWithin(termMs)) return false;
+    if (await this.#exitsWithin('termMs')) return false;
     this.#signal('SIGKILL');
-    await this.#exitsWithin(KILL_MS);
+    await Promise.race([this.#exited, sleep(KILL_MS)]);
     return true;
   }
 
@@ -189,11 +220,19 @@ export class StdioChannel implements MessageChannel {
     if (!this.#exit && !this.#family.signalGroup(signal)) this.#child.kill(signal);
   }
 
-  async #exitsWithin(ms: number): Promise<boolean> {
-    const wait = new AbortController();
-    await Promise.race([this.#exited, sleep(ms, { signal: wait.signal }).catch(() => {})]);
-    wait.abort();
-    return this.#exit !== undefined;
+  /** The time counts from the beginning of the phase, and is that of the pace as it is then. */
+  async #exitsWithin(phase: 'eofMs' | 'termMs'): Promise<boolean> {
+    const begun = performance.now();
+    for (;;) {
+      const left = begun + PATIENCE[this.#pace][phase] - performance.now();
+      if (this.#exit || left <= 0) return this.#exit !== undefined;
+      const wait = new AbortController();
+      const hurried = new Promise<void>((resolve) => {
+        this.#hurry = resolve;
+      });
+      await Promise.race([this.#exited, hurried, sleep(left, { signal: wait.signal }).catch(() => {})]);
+      wait.abort();
+    }
   }
 }
 
