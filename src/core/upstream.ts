@@ -28,6 +28,8 @@ export interface RequestOptions {
   /** Milliseconds for the whole request: write, wait and read. */
   readonly timeoutMs: number;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** With it progress gives the request its `timeoutMs` again, up to so many milliseconds in all. */
+  readonly maxTimeoutMs?: number | undefined;
   /** `_meta` of the caller's request, passed on as it is (a progress token is replaced by our own). */
   readonly meta?: Readonly<Record<string, unknown>> | undefined;
   /** Who is asked when the server asks back, and told what it tells meanwhile. Default: nobody. */

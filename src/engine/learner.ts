@@ -4,12 +4,11 @@ import type { UpstreamSession } from '../core/upstream.js';
 import type { Logger } from '../lib/log.js';
 import { Semaphore } from '../lib/semaphore.js';
 import { problemOf } from './problems.js';
+import { Relisting } from './relisting.js';
 import type { Supervisor, Tenant } from './supervisor.js';
 
 /** Listing the tools of a running server must end within this time, ms. */
 const LIST_TIMEOUT_MS = 30_000;
-/** Servers that announce changes in a burst are asked at most once in this time, ms (microsoft/aspire#14494). */
-const QUIET_MS = 1_000;
 
 /** Servers that run for learning alone belong to nobody. */
 const learnerTenant: Tenant = { clientId: '' };
@@ -33,7 +32,7 @@ export class Learner {
   readonly #onChange: (server: string) => void;
   readonly #learning = new Map<string, Promise<LearnOutcome>>();
   readonly #listing = new WeakMap<UpstreamSession, Promise<boolean>>();
-  readonly #relists = new Map<UpstreamSession, NodeJS.Timeout>();
+  readonly #relistings = new Set<Relisting>();
   readonly #scope = new AbortController();
 
   constructor(options: {
@@ -80,30 +79,23 @@ export class Learner {
 
   /** Keeps what is known in step with a session for as long as it lives. */
   follow(server: string, session: UpstreamSession): void {
-    const unsubscribe = session.subscribe((event) => {
-      if (event.type !== 'tools-changed' || this.#relists.has(session)) return;
-      const timer = setTimeout(() => {
-        this.#relists.delete(session);
+    const relisting = new Relisting(
+      session,
+      () => {
         const work = this.#list(server, session);
         this.#listing.set(session, work);
-        work.catch((error: unknown) =>
-          this.#logger.warn({ server, error: String(error) }, 'tools could not be listed again'),
-        );
-      }, QUIET_MS);
-      timer.unref();
-      this.#relists.set(session, timer);
-    });
-    void session.ended.then(() => {
-      unsubscribe();
-      clearTimeout(this.#relists.get(session));
-      this.#relists.delete(session);
-    });
+        return work;
+      },
+      (error) => this.#logger.warn({ server, error: String(error) }, 'tools could not be listed again'),
+    );
+    this.#relistings.add(relisting);
+    void session.ended.then(() => this.#relistings.delete(relisting));
   }
 
   close(): void {
     this.#scope.abort(new RuntimeError('ENGINE_DRAINING', 'The engine is stopping.'));
-    for (const timer of this.#relists.values()) clearTimeout(timer);
-    this.#relists.clear();
+    for (const relisting of this.#relistings) relisting.stop();
+    this.#relistings.clear();
   }
 
   async #learn(server: string): Promise<LearnOutcome> {

@@ -157,9 +157,14 @@ export function runningServer(
 function stateOf(sight: Sight, entry: CatalogEntry): string {
   if (entry.definition.disabled) return 'disabled';
   const state = sight.state(entry.definition.name);
-  return state.status === 'backing-off'
-    ? `backing-off, next try in ${duration(Math.max(state.until - Date.now(), 0))}`
-    : state.status;
+  if (state.status !== 'backing-off') return state.status;
+  const left = state.until - Date.now();
+  // Only `always` comes back by itself; the others are merely free to be started again.
+  if (entry.definition.restart === 'always')
+    return `backing-off, restarts in ${duration(Math.max(left, 0))} (failure ${state.attempts})`;
+  return left > 0
+    ? `backing-off, calls fail for ${duration(left)} more (failure ${state.attempts})`
+    : 'stopped';
 }
 
 function problemOf(sight: Sight, entry: CatalogEntry): string | undefined {

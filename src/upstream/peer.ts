@@ -242,7 +242,7 @@ export class Peer implements ChannelSink {
     } else if (typeof params === 'object' && params !== null) {
       const report = params as Readonly<Record<string, unknown>>;
       // Our tokens are our ids; a token that no waiting call has belongs to nobody.
-      this.#pending.get(report['progressToken'])?.progress?.report(report);
+      this.#pending.get(report['progressToken'])?.report(report);
     }
   }
 
@@ -277,12 +277,13 @@ export class Peer implements ChannelSink {
 /** The caller's `_meta` with our own progress token, or without any. */
 function withMeta(
   params: Readonly<Record<string, unknown>> | undefined,
-  { meta, onProgress }: RequestOptions,
+  { meta, onProgress, maxTimeoutMs }: RequestOptions,
   id: number,
 ): Readonly<Record<string, unknown>> | undefined {
-  if (!meta && !onProgress) return params;
+  const wantsProgress = onProgress !== undefined || maxTimeoutMs !== undefined;
+  if (!meta && !wantsProgress) return params;
   const { progressToken: _theirs, ...rest } = meta ?? {};
-  return { ...params, _meta: { ...rest, ...(onProgress ? { progressToken: id } : {}) } };
+  return { ...params, _meta: { ...rest, ...(wantsProgress ? { progressToken: id } : {}) } };
 }
 
 function isBlank(bytes: Buffer): boolean {

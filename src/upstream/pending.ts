@@ -24,7 +24,10 @@ export class PendingRequest {
   readonly answer: Promise<Payload>;
   readonly progress: ProgressGate | undefined;
   #settled = false;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
+  readonly #begun = performance.now();
+  #extendedUntil = 0;
+  #lastProgress = Number.NEGATIVE_INFINITY;
   readonly #onAbort: () => void;
   #resolve: (payload: Payload) => void = () => {};
   #reject: (error: RuntimeError) => void = () => {};
@@ -37,11 +40,21 @@ export class PendingRequest {
       this.#reject = reject;
     });
     this.progress = onProgress && new ProgressGate(onProgress);
-    // Node takes a longer delay for 1 ms.
-    const delay = Math.min(Math.max(timeoutMs, 0), 2 ** 31 - 1);
-    this.#timer = setTimeout(() => this.#abandon((delivery) => this.#timeout(delivery)), delay);
+    this.#timer = setTimeout(() => this.#onTime(), delayOf(timeoutMs));
     this.#onAbort = () => this.#abandon(() => cancelled(facts.server, facts.method, signal.reason));
     signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** A progress report for it came; not yet trusted. */
+  report(params: Readonly<Record<string, unknown>>): void {
+    const { progress } = params;
+    const { timeoutMs, maxTimeoutMs } = this.facts.options;
+    // Progress must grow: a server that repeats itself is not at work.
+    if (maxTimeoutMs !== undefined && typeof progress === 'number' && progress > this.#lastProgress) {
+      this.#lastProgress = progress;
+      this.#extendedUntil = Math.min(performance.now() + timeoutMs, this.#begun + maxTimeoutMs);
+    }
+    this.progress?.report(params);
   }
 
   resolve(payload: Payload): void {
@@ -56,6 +69,13 @@ export class PendingRequest {
   /** No answer can come any more. */
   fail(error: RuntimeError): void {
     if (this.#settle('failed')) this.#reject(error);
+  }
+
+  /** The timer is not set anew by each of thousands of reports: it looks when it rings. */
+  #onTime(): void {
+    const left = this.#extendedUntil - performance.now();
+    if (left > 0) this.#timer = setTimeout(() => this.#onTime(), delayOf(left));
+    else this.#abandon((delivery) => this.#timeout(delivery));
   }
 
   #abandon(error: (delivery: Delivery) => RuntimeError): void {
@@ -76,7 +96,10 @@ export class PendingRequest {
   #timeout(delivery: Delivery): RuntimeError {
     const { server, method, options } = this.facts;
     const isCall = method === 'tools/call';
-    const within = `within ${options.timeoutMs} ms`;
+    const within =
+      this.#extendedUntil > 0
+        ? `within ${Math.round(performance.now() - this.#begun)} ms, progress and all`
+        : `within ${options.timeoutMs} ms`;
     const data = { server, method, timeoutMs: options.timeoutMs, delivery };
     if (delivery !== 'sent') {
       const fate = delivery === 'unsent' ? 'It was not executed.' : 'It may have been executed.';
@@ -104,4 +127,9 @@ export function cancelled(server: string, method: string, reason: unknown): Runt
     data: { server, method },
     cause: reason,
   });
+}
+
+/** Node takes a longer delay for 1 ms. */
+function delayOf(ms: number): number {
+  return Math.min(Math.max(ms, 0), 2 ** 31 - 1);
 }
