@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createPort } from '../../test/fixtures/wire-port.mjs';
 import { eventually } from '../../test/support/processes.js';
 import { RuntimeError } from '../core/errors.js';
@@ -33,7 +33,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await server.close();
-  rmSync(home, { recursive: true, force: true });
+});
+afterAll(() => rmSync(home, { recursive: true, force: true }));
   const { mkdirSync } = await import('node:fs');
   mkdirSync(home, { recursive: true });
 });

@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readDescriptor } from '../../src/wire/engine-descriptor.js';
@@ -151,5 +160,6 @@ describe('the directory', () => {
     expect(statSync(place).mode & 0o777).toBe(0o700);
     expect(join((await openEngineDirectory({ home })).socketPath('socket'), '..')).toBe(place);
     expect(existsSync(path)).toBe(false);
+    rmSync(place, { recursive: true });
   });
 });
