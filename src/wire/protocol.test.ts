@@ -35,9 +35,6 @@ afterEach(async () => {
   await server.close();
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
-  const { mkdirSync } = await import('node:fs');
-  mkdirSync(home, { recursive: true });
-});
 
 type Heard = { readonly type: string; readonly [key: string]: unknown };
 
