@@ -13,7 +13,7 @@ export interface ContentOptions {
   readonly directory: string;
   /** Path of the SQLite file; may be shared with others. Default `content.db` in the directory. */
   readonly database?: string | undefined;
-  /** Tokens of one text that a model is given at once. Default 4096, at least 256. */
+  /** Tokens of one text that a model is given at once. Default 4096, at least 64. */
   readonly maxResultTokens?: number | undefined;
   /** Default 24 h. */
   readonly ttlMs?: number | undefined;
@@ -79,7 +79,7 @@ export class ContentManager {
 
   /** @throws RuntimeError HOME_UNUSABLE, STORAGE_FAILED; RangeError for options that make no sense. */
   static async open(options: ContentOptions): Promise<ContentManager> {
-    const maxResultTokens = atLeast(256, 'maxResultTokens', options.maxResultTokens ?? 4096);
+    const maxResultTokens = atLeast(64, 'maxResultTokens', options.maxResultTokens ?? 4096);
     const ttlMs = atLeast(1000, 'ttlMs', options.ttlMs ?? 24 * 3_600_000);
     const quotaBytes = atLeast(1, 'quotaBytes', options.quotaBytes ?? 2048 * MIB);
     const logger = options.logger ?? silentLogger;

@@ -13,6 +13,7 @@ import { Executor } from './executor.js';
 import { Learner } from './learner.js';
 import { Learning } from './learning.js';
 import { Supervisor } from './supervisor.js';
+import { failWithServer } from './waiting-tasks.js';
 
 /** What an engine is made of. */
 export interface Parts {
@@ -66,9 +67,10 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
     size: settings.queueSize,
     workers: settings.queueWorkers,
     logger,
-    run: (task, { signal, progress }) => executor.run(task, { signal, progress }),
+    run: (task, context) => executor.run(task, context),
   });
   tasks.subscribe((event) => events.emit(event));
+  events.subscribe((event) => failWithServer(event, { catalog, tasks }));
   const learning = new Learning(catalog, learner);
   return { catalogDb, catalog, content, supervisor, learner, learning, executor, tasks };
 }

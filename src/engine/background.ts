@@ -3,7 +3,7 @@ import { RuntimeError } from '../core/errors.js';
 import type { Task } from '../core/task.js';
 import type { OperationInput as In, OperationOutput as Out } from '../operations/table.js';
 import type { TaskQueue } from '../tasks/task-queue.js';
-import type { Executor } from './executor.js';
+import { type Executor, isRepeatable } from './executor.js';
 
 /** The operations on background tasks, over the queue. */
 export class Background {
@@ -26,8 +26,8 @@ export class Background {
       arguments: input.arguments,
       priority: input.priority,
       timeoutMs: input.timeout * 1000,
-      // Only what the tool itself declares safe may be run again after a crash.
-      idempotent: tool?.annotations?.idempotentHint === true || tool?.annotations?.readOnlyHint === true,
+      countWaiting: input.count_waiting,
+      idempotent: isRepeatable(tool),
     });
     return { status: 'queued', task_id: task.id, place: task.position ?? 0 };
   }

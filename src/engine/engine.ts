@@ -9,6 +9,7 @@ import { assemble, type Parts } from './assemble.js';
 import { Background } from './background.js';
 import { Clients } from './clients.js';
 import type { EngineOptions } from './engine-options.js';
+import { Foreground } from './foreground.js';
 import * as views from './views.js';
 
 /**
@@ -22,6 +23,7 @@ export class RuntimeEngine implements RuntimePort {
   readonly #since = new Date();
   readonly #parts: Parts;
   readonly #background: Background;
+  readonly #foreground: Foreground;
   #servers: ServersFile;
   #closing: Promise<void> | undefined;
 
@@ -31,6 +33,7 @@ export class RuntimeEngine implements RuntimePort {
     this.#parts = parts;
     this.#servers = options.servers;
     this.#background = new Background(parts.tasks, parts.executor);
+    this.#foreground = new Foreground(parts, options);
   }
 
   /**
@@ -169,15 +172,7 @@ export class RuntimeEngine implements RuntimePort {
     const { caller } = context;
     return this.#clients.during(caller.clientId, async () => {
       if (input.in_background) return this.#background.submit(input, caller);
-      const call = {
-        principal: caller.principal,
-        clientId: caller.clientId,
-        server: input.server_name,
-        tool: input.tool_name,
-        arguments: input.arguments,
-        timeoutMs: input.timeout * 1000,
-      };
-      return { status: 'completed', result: await this.#parts.executor.run(call, context) };
+      return this.#foreground.run(input, context);
     });
   }
 

@@ -21,7 +21,13 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   readonly progress?: ((progress: Progress) => void) | undefined;
   readonly meta?: Readonly<Record<string, unknown>> | undefined;
+  /** Until when what the result refers to must stay, ms since the epoch; asked when the result is there. */
+  readonly keepUntil?: (() => number | undefined) | undefined;
 }
+
+/** Whether the tool itself says that calling it again does no harm; only then may a crash repeat it. */
+export const isRepeatable = (tool: ListedTool | undefined): boolean =>
+  tool?.annotations?.idempotentHint === true || tool?.annotations?.readOnlyHint === true;
 
 /** Runs tools: the one way of a call to an upstream, whether it is waited for or runs in the background. */
 export class Executor {
@@ -89,7 +95,10 @@ export class Executor {
         meta: options.meta,
       });
       this.#supervisor.countCall(call.server, call);
-      return await this.#content.offload(result, { principal: call.principal });
+      return await this.#content.offload(result, {
+        principal: call.principal,
+        keepUntil: options.keepUntil?.(),
+      });
     } catch (error) {
       this.failedCalls += 1;
       throw error;

@@ -29,12 +29,25 @@ const executeInput = z.object({
   timeout: z.number().positive().max(86_400).default(60),
   in_background: z.boolean().default(false),
   priority: z.int().min(-1000).max(1000).default(1),
+  /** In the background: whether the timeout covers the waiting too. */
+  count_waiting: z.boolean().optional(),
 });
 
 const executeOutput = z.discriminatedUnion('status', [
   z.object({ status: z.literal('completed'), result }),
   z.object({ status: z.literal('queued'), task_id: z.string(), place: z.int() }),
+  /** It ran longer than BACKGROUND_AFTER (seconds) and goes on as a task. */
+  z.object({ status: z.literal('running'), task_id: z.string(), after: z.number() }),
 ]);
+type Accepted = Exclude<z.output<typeof executeOutput>, { status: 'completed' }>;
+
+/** What is said when the result is still to come. */
+function acceptedText(task: Accepted): string {
+  const poll = next(`poll_task_result(task_id="${task.task_id}", wait=30).`);
+  if (task.status === 'running')
+    return `The call runs longer than ${task.after} s; it goes on as task ${task.task_id}.${poll}`;
+  return `Task ${task.task_id} ${task.place > 0 ? `is queued at place ${task.place}` : 'has started'}.${poll}`;
+}
 
 export const executeTool: Operation<'execute_tool', typeof executeInput, typeof executeOutput> = {
   name: 'execute_tool',
@@ -49,15 +62,7 @@ export const executeTool: Operation<'execute_tool', typeof executeInput, typeof 
   present: (output) =>
     output.status === 'completed'
       ? output.result
-      : {
-          content: [
-            {
-              type: 'text',
-              text: `Task ${output.task_id} ${output.place > 0 ? `is queued at place ${output.place}` : 'has started'}.${next(`poll_task_result(task_id="${output.task_id}").`)}`,
-            },
-          ],
-          structuredContent: { status: output.status, task_id: output.task_id, place: output.place },
-        },
+      : { content: [{ type: 'text', text: acceptedText(output) }], structuredContent: output },
 };
 
 const problem = z.object({

@@ -4,6 +4,7 @@ import type { Payload } from '../core/payload.js';
 import type { CallToolResult, Progress } from '../core/upstream.js';
 import type { Emitter } from '../lib/emitter.js';
 import type { Logger } from '../lib/log.js';
+import { Endings } from './endings.js';
 import { Job, untilAbandoned } from './job.js';
 import { inOrder, nextToStart } from './order.js';
 import type { Settings } from './queue-options.js';
@@ -15,6 +16,8 @@ import { type RunTask, toSpec } from './task-spec.js';
 const PROGRESS_WRITE_MS = 2000;
 const PROGRESS_EVENT_MS = 250;
 const START_RETRY_MS = 5000;
+/** Between the end of a call and the end of its task the result is stored. */
+const STORING_MS = 60_000;
 
 interface DispatcherParts {
   readonly settings: Settings;
@@ -32,13 +35,13 @@ export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #queued = new Map<string, Job>();
   readonly #running = new Map<string, Job>();
-  /** Ends that the disk did not take; they are tried again and hold meanwhile. */
-  readonly #unsaved = new Map<string, Ending>();
+  readonly #endings: Endings;
   #averageMs = 2000;
   #closed = false;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
+    this.#endings = new Endings(parts.rows, parts.logger);
   }
 
   get queued(): number {
@@ -77,18 +80,12 @@ export class Dispatcher {
 
   /** The row as it stands, with an end that could not be written yet. */
   current(row: TaskRow): TaskRow {
-    const unsaved = this.#unsaved.get(row.id);
-    if (!unsaved) return row;
-    const { status, endedAt, expiresAt, error } = unsaved;
-    return { ...row, status, endedAt, expiresAt, error };
+    return this.#endings.current(row);
   }
 
   /** Tries again to write the ends that could not be. */
   saveEnds(): void {
-    for (const [id, ending] of this.#unsaved) {
-      this.#parts.rows.end(id, ending);
-      this.#unsaved.delete(id);
-    }
+    this.#endings.save();
   }
 
   /** Resolves when everything that runs now has given its worker back. */
@@ -107,6 +104,7 @@ export class Dispatcher {
     }
     await this.idle();
     this.#closed = true;
+    this.#endings.close();
     for (const job of this.#queued.values()) {
       job.dispose();
       this.#changed(job.row);
@@ -127,10 +125,9 @@ export class Dispatcher {
   /** Starts as many as there are free workers. Synchronous, so that two callers never start the same one. */
   pump(): void {
     const { workers, ageingMs, maxPerServer } = this.#parts.settings;
-    while (this.working && this.#running.size < workers && this.#queued.size > 0) {
+    while (this.working && this.#busy().length < workers && this.#queued.size > 0) {
       const waiting = this.#waiting();
-      const runningOf = (server: string) =>
-        [...this.#running.values()].filter(({ row }) => row.server === server).length;
+      const runningOf = (server: string) => this.#busy().filter(({ row }) => row.server === server).length;
       const next = nextToStart(
         waiting,
         this.#now(),
@@ -160,12 +157,23 @@ export class Dispatcher {
     this.#queued.delete(id);
     if (!job || !marked) return;
     job.row = { ...job.row, status: 'running', startedAt, attempts: job.row.attempts + 1 };
-    this.#running.set(id, job);
-    this.#changed(job.row);
-    job.done = this.#execute(job, startedAt);
+    this.#run(job, startedAt, this.#parts.run);
   }
 
-  async #execute(job: Job, startedAt: number): Promise<void> {
+  /** A call that runs already; `run` gives what it comes to. */
+  adopt(row: TaskRow, run: RunTask): void {
+    const job = new Job(row);
+    job.takesWorker = false;
+    this.#run(job, row.startedAt ?? this.#now(), run);
+  }
+
+  #run(job: Job, startedAt: number, run: RunTask): void {
+    this.#running.set(job.row.id, job);
+    this.#changed(job.row);
+    job.done = this.#execute(job, startedAt, run);
+  }
+
+  async #execute(job: Job, startedAt: number, makeCall: RunTask): Promise<void> {
     const { row } = job;
     const left = row.countWaiting ? Math.max(1, row.createdAt + row.timeoutMs - startedAt) : row.timeoutMs;
     job.setDeadline(left + this.#parts.settings.overrunMs, () => {
@@ -179,9 +187,10 @@ export class Dispatcher {
         attempt: row.attempts,
         signal: job.signal,
         progress: (progress: Progress) => this.#progress(job, progress),
+        keepUntil: () => this.#now() + this.#parts.settings.ttlMs + STORING_MS,
       };
       // In a microtask: a run that throws at once must not throw into the pump.
-      const run = Promise.resolve().then(() => this.#parts.run(toSpec(row, left), context));
+      const run = Promise.resolve().then(() => makeCall(toSpec(row, left), context));
       const payload = await untilAbandoned(run, job.signal, this.#parts.settings.graceMs);
       if (!job.settled) await this.#complete(row, payload);
     } catch (error) {
@@ -216,25 +225,9 @@ export class Dispatcher {
     const job = this.#queued.get(row.id) ?? this.#running.get(row.id);
     if (job?.settled || this.#closed) return false;
     const endedAt = this.#now();
-    const times = { endedAt, expiresAt: endedAt + this.#parts.settings.ttlMs };
-    try {
-      if (!this.#parts.rows.end(row.id, { status, ...times, error: error?.toJSON(), ...stored }))
-        return false;
-    } catch (problem) {
-      this.#parts.logger.error(
-        { task: row.id, error: String(problem) },
-        'the end of a task could not be stored',
-      );
-      const lost = status === 'completed';
-      const ending = {
-        status: lost ? ('failed' as const) : status,
-        ...times,
-        error: (lost ? errors.resultNotStored(problem) : error)?.toJSON(),
-      };
-      this.#unsaved.set(row.id, ending);
-      // The result may have been what did not fit: the bare end is tried at once, and again by the sweep.
-      setTimeout(() => this.#saveEndsQuietly(), 0).unref();
-    }
+    const expiresAt = endedAt + this.#parts.settings.ttlMs;
+    const ending = { status, endedAt, expiresAt, error: error?.toJSON(), ...stored };
+    if (!this.#endings.write(row.id, ending)) return false;
     if (job) job.settled = true;
     if (this.#queued.delete(row.id)) job?.dispose();
     this.#changed(row);
@@ -268,12 +261,9 @@ export class Dispatcher {
     }
   }
 
-  #saveEndsQuietly(): void {
-    try {
-      if (!this.#closed) this.saveEnds();
-    } catch (error) {
-      this.#parts.logger.warn({ error: String(error) }, 'the end of a task still cannot be stored');
-    }
+  /** Those that hold a worker. */
+  #busy(): Job[] {
+    return [...this.#running.values()].filter((job) => job.takesWorker);
   }
 
   #waiting(): TaskRow[] {

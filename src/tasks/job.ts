@@ -11,6 +11,8 @@ export class Job {
   settled = false;
   /** Resolves, never rejects, when its worker is free again. */
   done: Promise<void> = Promise.resolve();
+  /** False for a call that ran before it became a task. */
+  takesWorker = true;
   lastWrite = 0;
   lastEvent = 0;
   readonly #controller = new AbortController();

@@ -15,7 +15,7 @@ import {
 import { taskErrors as errors } from './task-errors.js';
 import { TaskResults } from './task-results.js';
 import { type TaskRow, TaskRows } from './task-rows.js';
-import { type TaskSpec, toRow } from './task-spec.js';
+import { type RunTask, type TaskSpec, toRow } from './task-spec.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const SWEEP_MS = 10 * 60_000;
@@ -102,18 +102,23 @@ export class TaskQueue {
     const { size } = this.#settings;
     if (this.#dispatcher.queued >= size) throw errors.queueFull(size, this.#dispatcher.expectedWaitMs);
     const row = toRow(spec, randomUUID(), this.#now());
-    let written: TaskRow;
-    try {
-      written = this.#rows.insert(row);
-    } catch (error) {
-      throw new RuntimeError('STORAGE_FAILED', `The task could not be stored: ${(error as Error).message}.`, {
-        cause: error,
-      });
-    }
+    const written = this.#write(() => this.#rows.insert(row));
     const job = this.#dispatcher.enqueue(written);
     this.#changed(written);
     this.#dispatcher.pump();
     return this.#task(job.row);
+  }
+
+  /**
+   * Makes a task of a call that runs already. It takes neither a place nor a worker: nothing is started.
+   * @param run joins the call; it must not make it. @throws RuntimeError ENGINE_DRAINING, INVALID_ARGUMENTS, STORAGE_FAILED.
+   */
+  adopt(spec: TaskSpec, run: RunTask): Task {
+    if (this.#phase !== 'working') throw errors.draining();
+    const now = this.#now();
+    const row = this.#write(() => this.#rows.insertRunning(toRow(spec, randomUUID(), now), now));
+    this.#dispatcher.adopt(row, run);
+    return this.#task(row);
   }
 
   /** @throws RuntimeError TASK_NOT_FOUND; its `data.reason` is `expired` or `unknown` (foreign ones are unknown). */
@@ -218,6 +223,17 @@ export class TaskQueue {
     await this.sweep();
     this.#phase = 'closed';
     this.#rows.close();
+  }
+
+  #write(write: () => TaskRow): TaskRow {
+    try {
+      return write();
+    } catch (error) {
+      if (error instanceof RuntimeError) throw error;
+      throw new RuntimeError('STORAGE_FAILED', `The task could not be stored: ${(error as Error).message}.`, {
+        cause: error,
+      });
+    }
   }
 
   #stopTaking(): void {

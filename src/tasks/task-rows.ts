@@ -94,6 +94,15 @@ export class TaskRows {
     return row;
   }
 
+  /** A task that runs already. */
+  insertRunning(task: NewTaskRow, at: number): TaskRow {
+    return this.#db.transaction(() => {
+      const row = this.insert(task);
+      this.start(row.id, at);
+      return { ...row, status: 'running', startedAt: at, attempts: 1 };
+    });
+  }
+
   find(principal: string, id: string): TaskRow | undefined {
     return this.#many('WHERE id = ? AND principal = ?', id, principal)[0];
   }

@@ -29,6 +29,8 @@ export interface RunContext {
   /** Aborted on cancel, at the deadline and when the queue closes; the reason is a RuntimeError. */
   readonly signal: AbortSignal;
   readonly progress: (progress: Progress) => void;
+  /** Until when at least a result that came now would stay, ms since the epoch. What it refers to must stay as long. */
+  readonly keepUntil: () => number;
 }
 
 /** Makes the call. `timeoutMs` of the spec is what is left of it. Its result is stored as it is given. */

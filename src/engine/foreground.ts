@@ -1,0 +1,108 @@
+import type { OperationContext } from '../core/caller.js';
+import type { Payload } from '../core/payload.js';
+import type { CallToolResult, Progress } from '../core/upstream.js';
+import { sleep } from '../lib/abort.js';
+import type { Logger } from '../lib/log.js';
+import type { OperationInput as In, OperationOutput as Out } from '../operations/table.js';
+import type { TaskQueue } from '../tasks/task-queue.js';
+import type { RunContext } from '../tasks/task-spec.js';
+import type { EngineOptions } from './engine-options.js';
+import { type Call, type Executor, isRepeatable } from './executor.js';
+
+/** Calls that somebody waits for. One that takes too long for its client goes on as a task. */
+export class Foreground {
+  readonly #executor: Executor;
+  readonly #tasks: TaskQueue;
+  readonly #afterMs: number | undefined;
+  readonly #logger: Logger;
+
+  constructor(parts: { executor: Executor; tasks: TaskQueue }, options: EngineOptions) {
+    this.#executor = parts.executor;
+    this.#tasks = parts.tasks;
+    this.#afterMs = options.settings.backgroundAfterMs;
+    this.#logger = options.logger;
+  }
+
+  async run(input: In<'execute_tool'>, context: OperationContext): Promise<Out<'execute_tool'>> {
+    const { principal, clientId } = context.caller;
+    const call: Call = {
+      principal,
+      clientId,
+      server: input.server_name,
+      tool: input.tool_name,
+      arguments: input.arguments,
+      timeoutMs: input.timeout * 1000,
+    };
+    const afterMs = this.#afterMs;
+    if (afterMs === undefined)
+      return { status: 'completed', result: await this.#executor.run(call, context) };
+    const running = new RunningCall(this.#executor, call, context);
+    const result = await running.within(afterMs);
+    if (result) return { status: 'completed', result };
+    try {
+      const idempotent = isRepeatable(this.#executor.check(call.server, call.tool));
+      const task = this.#tasks.adopt({ ...call, priority: input.priority, idempotent }, (_spec, from) =>
+        running.handOver(from),
+      );
+      return { status: 'running', task_id: task.id, after: afterMs / 1000 };
+    } catch (error) {
+      // Nothing is lost by it: the caller waits on.
+      this.#logger.warn({ error: String(error) }, 'a long call could not become a task');
+      return { status: 'completed', result: await running.outcome };
+    }
+  }
+}
+
+/** A call that is made once, whoever waits for it: first its caller, then perhaps the queue. */
+class RunningCall {
+  readonly outcome: Promise<Payload<CallToolResult>>;
+  readonly #controller = new AbortController();
+  readonly #caller: AbortSignal;
+  readonly #withdraw: () => void;
+  #report: ((progress: Progress) => void) | undefined;
+  #last: Progress | undefined;
+  #keepUntil: (() => number) | undefined;
+
+  constructor(executor: Executor, call: Call, context: OperationContext) {
+    this.#caller = context.signal;
+    this.#report = context.progress;
+    this.#withdraw = () => this.#controller.abort(context.signal.reason);
+    if (context.signal.aborted) this.#withdraw();
+    else context.signal.addEventListener('abort', this.#withdraw, { once: true });
+    this.outcome = executor.run(call, {
+      ...context,
+      signal: this.#controller.signal,
+      progress: (progress) => {
+        this.#last = progress;
+        this.#report?.(progress);
+      },
+      keepUntil: () => this.#keepUntil?.(),
+    });
+    this.outcome.catch(() => {}).finally(() => this.#forgetCaller());
+  }
+
+  /** The result when it comes within `ms`, else undefined. Rejects as the call does. */
+  async within(ms: number): Promise<Payload<CallToolResult> | undefined> {
+    const over = new AbortController();
+    try {
+      return await Promise.race([this.outcome, sleep(ms, { signal: over.signal }).then(() => undefined)]);
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** From now on the task's cancel and deadline count; that the caller leaves no longer does. */
+  handOver(to: RunContext): Promise<Payload<CallToolResult>> {
+    this.#forgetCaller();
+    this.#report = to.progress;
+    this.#keepUntil = to.keepUntil;
+    if (this.#last) to.progress(this.#last);
+    if (to.signal.aborted) this.#controller.abort(to.signal.reason);
+    else to.signal.addEventListener('abort', () => this.#controller.abort(to.signal.reason), { once: true });
+    return this.outcome;
+  }
+
+  #forgetCaller(): void {
+    this.#caller.removeEventListener('abort', this.#withdraw);
+  }
+}
