@@ -6,15 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterEach } from 'vitest';
-import {
-  eventually,
-  expectNoProcess,
-  fixture,
-  type LoggedEvent,
-  type Marker,
-  readEvents,
-  uniqueMarker,
-} from './processes.js';
+import { beginOracles, type Oracles } from './oracles.js';
+import { eventually, fixture, type LoggedEvent, type Marker, readEvents, uniqueMarker } from './processes.js';
 
 export const project = fileURLToPath(new URL('../..', import.meta.url));
 export const bin = join(project, 'dist', 'bin.js');
@@ -77,15 +70,17 @@ export const good = (...args: string[]): Record<string, unknown> => node(fixture
 
 /** One workplace per test; afterwards its clients are closed, and no process of it may live. */
 export function workplace(options: { engine?: 'embedded' | 'shared' } = {}): () => Workplace {
-  let current: { place: Workplace; clients: RuntimeClient[] } | undefined;
+  let current: { place: Workplace; clients: RuntimeClient[]; oracles: Oracles } | undefined;
   afterEach(async () => {
     const used = current;
     current = undefined;
     if (!used) return;
+    const failure = await used.oracles.verifyAlive().catch((error: unknown) => error);
     await Promise.all(used.clients.map((client) => client.close()));
     if (options.engine === 'shared') await used.place.command('engine', 'stop');
-    await expectNoProcess(used.place.marker, 8_000);
+    await used.oracles.verifyGone(8_000);
     rmSync(used.place.folder, { recursive: true, force: true });
+    if (failure) throw failure;
   });
   return () => {
     current ??= create(options.engine ?? 'embedded');
@@ -93,12 +88,17 @@ export function workplace(options: { engine?: 'embedded' | 'shared' } = {}): () 
   };
 }
 
-function create(engine: 'embedded' | 'shared'): { place: Workplace; clients: RuntimeClient[] } {
+function create(engine: 'embedded' | 'shared'): {
+  place: Workplace;
+  clients: RuntimeClient[];
+  oracles: Oracles;
+} {
   const folder = mkdtempSync(join(tmpdir(), 'mcprt-e2e-'));
   const home = join(folder, 'home');
   const config = join(folder, 'servers.json');
   const marker = uniqueMarker();
   const clients: RuntimeClient[] = [];
+  const oracles = beginOracles(marker);
   const env = {
     PATH: process.env['PATH'] ?? '',
     HOME: folder,
@@ -141,20 +141,33 @@ function create(engine: 'embedded' | 'shared'): { place: Workplace; clients: Run
         args: [bin, 'serve', '--engine', engine, ...args],
         env: { ...env, ...more },
         maxBufferSize: 256 * 1_048_576,
+        stderr: 'pipe',
       });
+      let said = '';
+      transport.stderr?.on('data', (chunk: Buffer) => {
+        said = (said + chunk.toString('utf8')).slice(-1_048_576);
+      });
+      oracles.watchStderr(() => said);
       const sdk = new Client({ name, version: '1' });
+      let open = true;
+      sdk.onclose = () => {
+        open = false;
+      };
       await sdk.connect(transport);
-      const client = wrap(sdk, transport.pid ?? 0);
+      const client = wrap(sdk, transport.pid ?? 0, oracles);
+      oracles.health(async () => (open ? client.call('get_statistics').catch(() => {}) : undefined));
       clients.push(client);
       return client;
     },
   };
-  return { place, clients };
+  return { place, clients, oracles };
 }
 
-function wrap(sdk: Client, pid: number): RuntimeClient {
+function wrap(sdk: Client, pid: number, { ledger }: Oracles): RuntimeClient {
   const call = async (name: string, args: Record<string, unknown> = {}) =>
-    (await sdk.callTool({ name, arguments: args }, { timeout: 120_000 })) as unknown as CallResult;
+    (await ledger.track(
+      sdk.callTool({ name, arguments: args }, { timeout: 120_000 }),
+    )) as unknown as CallResult;
   return {
     sdk,
     pid,

@@ -7,8 +7,8 @@ import type { RemoteDefinition, StdioDefinition } from '../../src/core/server.js
 import type { CallToolResult, RequestOptions, UpstreamSession } from '../../src/core/upstream.js';
 import { silentLogger } from '../../src/lib/log.js';
 import { type OpenSessionOptions, openSession } from '../../src/upstream/open-session.js';
+import { beginOracles, type Oracles } from './oracles.js';
 import {
-  expectNoProcess,
   hostile,
   type LoggedEvent,
   type Marker,
@@ -100,7 +100,13 @@ export interface BenchOptions {
 /** One test's workplace: after the test all its sessions are closed, and no process with its marker may live. */
 export function bench(): () => Bench {
   let current:
-    | { marker: Marker; folder: string; sessions: UpstreamSession[]; servers: RunningServer[] }
+    | {
+        marker: Marker;
+        folder: string;
+        oracles: Oracles;
+        sessions: UpstreamSession[];
+        servers: RunningServer[];
+      }
     | undefined;
   afterEach(async () => {
     const used = current;
@@ -108,16 +114,11 @@ export function bench(): () => Bench {
     if (!used) return;
     await Promise.all(used.sessions.map((session) => session.close()));
     await Promise.all(used.servers.map((server) => server.stop()));
-    await expectNoProcess(used.marker);
+    await used.oracles.verifyGone();
     rmSync(used.folder, { recursive: true, force: true });
   });
   return () => {
-    current ??= {
-      marker: uniqueMarker(),
-      folder: mkdtempSync(join(tmpdir(), 'upstream-test-')),
-      sessions: [],
-      servers: [],
-    };
+    current ??= begin();
     const { marker, folder, sessions, servers } = current;
     const log = join(folder, 'events.jsonl');
     const open: Bench['open'] = async (definition, options = {}) => {
@@ -165,4 +166,15 @@ export async function errorOf(promise: Promise<unknown>): Promise<RuntimeError> 
   if (error.name !== 'RuntimeError')
     throw new Error(`expected a RuntimeError, got ${String(error)}`, { cause: error });
   return error;
+}
+
+function begin() {
+  const marker = uniqueMarker();
+  return {
+    marker,
+    folder: mkdtempSync(join(tmpdir(), 'upstream-test-')),
+    oracles: beginOracles(marker),
+    sessions: [],
+    servers: [],
+  };
 }

@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach } from 'vitest';
+import type { ServerDefinition, ServerState, StdioDefinition } from '../../src/core/server.js';
+import { Supervisor } from '../../src/engine/supervisor.js';
+import { silentLogger } from '../../src/lib/log.js';
+import { type OpenSessionOptions, openSession } from '../../src/upstream/open-session.js';
+import { beginOracles } from './oracles.js';
+import { fixture, type LoggedEvent, type Marker, pidsWith, readEvents, uniqueMarker } from './processes.js';
+import { openOptions, stdioDefinition } from './upstream.js';
+
+/** A supervisor over real processes. */
+export interface Supervision {
+  readonly folder: string;
+  readonly marker: Marker;
+  readonly supervisor: Supervisor;
+  readonly states: { server: string; state: ServerState }[];
+  server(name: string, file?: string, args?: string[], more?: Partial<StdioDefinition>): StdioDefinition;
+  events(name: string, ev?: string): LoggedEvent[];
+  /** Processes of a server that ever logged anything. */
+  starts(name: string): number;
+  /** Of all living processes that were started here. */
+  pids(): number[];
+}
+
+/** One per test; afterwards it is closed, and nothing of it may be left. */
+export function supervision(options: Partial<OpenSessionOptions> = {}): () => Supervision {
+  let current: { place: Supervision; end: () => Promise<void> } | undefined;
+  afterEach(async () => {
+    const used = current;
+    current = undefined;
+    await used?.end();
+  });
+  return () => {
+    current ??= create(options);
+    return current.place;
+  };
+}
+
+function create(options: Partial<OpenSessionOptions>): { place: Supervision; end: () => Promise<void> } {
+  const folder = mkdtempSync(join(tmpdir(), 'mcprt-sup-'));
+  const marker = uniqueMarker();
+  const oracles = beginOracles(marker);
+  const states: Supervision['states'] = [];
+  const supervisor = new Supervisor({
+    open: (definition, _tenant, signal) =>
+      openSession(definition as ServerDefinition, openOptions(marker, { ...options, signal })),
+    maxRunning: 50,
+    logger: silentLogger,
+    onState: (server, state) => states.push({ server, state }),
+    onReady: () => {},
+  });
+  const log = (name: string) => join(folder, `${name}.log`);
+  const events: Supervision['events'] = (name, ev) =>
+    readEvents(log(name)).filter((event) => ev === undefined || event.ev === ev);
+  const place: Supervision = {
+    folder,
+    marker,
+    supervisor,
+    states,
+    server: (name, file = fixture('good-server.mjs'), args = [], more = {}) =>
+      stdioDefinition(file, args, {
+        name,
+        restart: 'on-failure',
+        ...more,
+        env: { HOSTILE_LOG: log(name), ...more.env },
+      }),
+    events,
+    starts: (name) => new Set(events(name).map((event) => event.pid)).size,
+    pids: () => pidsWith(marker),
+  };
+  return {
+    place,
+    end: async () => {
+      await supervisor.close();
+      await oracles.verifyGone();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
