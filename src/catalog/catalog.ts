@@ -1,15 +1,16 @@
 import { RuntimeError } from '../core/errors.js';
-import type { ListedTool, ServerDefinition, ServerIdentity, ServerProblem } from '../core/server.js';
+import type { KnownServer, ListedTool, ServerIdentity, ServerProblem } from '../core/server.js';
+import { sha256 } from '../lib/hash.js';
 import { nearest } from '../lib/nearest.js';
 import type { Sqlite } from '../lib/sqlite.js';
-import { definitionHash } from './definition-hash.js';
+import { definitionHash, learntKey } from './definition-hash.js';
 import { describeServer, type ServerDescription, toolTitle } from './describe.js';
 import { type Learnt, LearntStore } from './learnt-store.js';
-import type { SearchIndex } from './search/index.js';
+import type { SearchIndex, ToolDocument } from './search/index.js';
 
 /** One known server: its definition and what was learnt of it. */
 export interface CatalogEntry {
-  readonly definition: ServerDefinition;
+  readonly definition: KnownServer;
   readonly identity: ServerIdentity | undefined;
   readonly description: ServerDescription;
   /** Without blocked ones, in the server's order. */
@@ -47,35 +48,36 @@ export class Catalog {
   readonly #search: SearchIndex;
   readonly #entries = new Map<string, CatalogEntry>();
   readonly #toolsByName = new Map<string, Map<string, ListedTool>>();
+  /** Of what search was given for each server: the same is not given twice, since reading it costs time. */
+  readonly #searched = new Map<string, string>();
 
   constructor(options: { db: Sqlite; search: SearchIndex; now?: () => number }) {
     this.#store = new LearntStore(options.db, options.now ?? Date.now);
     this.#search = options.search;
   }
 
-  /** Makes these the known servers. @returns which must be learnt, which went, and which now start differently. */
-  setDefinitions(definitions: readonly ServerDefinition[]): {
-    learn: string[];
+  /**
+   * Makes these the known servers; what is the same object as before is passed over.
+   * @returns which went, which now start differently, and of which other tools are known than before.
+   */
+  setDefinitions(definitions: readonly KnownServer[]): {
     removed: string[];
     changed: string[];
+    updated: string[];
   } {
-    const learn: string[] = [];
     const changed: string[] = [];
+    const updated: string[] = [];
     const wanted = new Set(definitions.map((definition) => definition.name));
     const removed = [...this.#entries.keys()].filter((name) => !wanted.has(name));
     for (const name of removed) this.#forget(name);
     for (const definition of definitions) {
-      const before = this.#entries.get(definition.name);
-      const hash = definitionHash(definition);
-      if (before && definitionHash(before.definition) !== hash) changed.push(definition.name);
-      const learnt = this.#store.load(definition.name, hash);
-      const current = learnt?.definitionHash === hash;
-      const stale = learnt && !current ? 'learnt with an earlier definition' : undefined;
-      this.#put(definition, learnt, { stale, problem: undefined });
-      if (!definition.disabled && (!current || (definition.overwrite && !before)))
-        learn.push(definition.name);
+      const { name } = definition;
+      const before = this.#entries.get(name)?.definition;
+      if (before === definition) continue;
+      if (before && definitionHash(before) !== definitionHash(definition)) changed.push(name);
+      if (this.#put(definition, ...this.#remembered(definition))) updated.push(name);
     }
-    return { learn, removed, changed };
+    return { removed, changed, updated };
   }
 
   /** Takes in what a running server told. @returns whether anything differs from what was known. */
@@ -85,12 +87,11 @@ export class Catalog {
   ): boolean {
     const entry = this.#entries.get(name);
     if (!entry) return false;
-    const hash = definitionHash(entry.definition);
-    const before = this.#store.load(name, hash);
-    const learnt = this.#store.save(name, hash, told);
-    const same = before?.hash === learnt.hash && before.definitionHash === hash;
-    this.#put(entry.definition, learnt, { stale: undefined, problem: undefined }, same);
-    return !same;
+    const key = learntKey(entry.definition);
+    const before = this.#store.load(name, key);
+    const learnt = this.#store.save(name, key, told);
+    this.#put(entry.definition, learnt, { stale: undefined, problem: undefined });
+    return before?.hash !== learnt.hash || before.definitionHash !== key;
   }
 
   /** Keeps the last good tools and says why they may be out of date. */
@@ -183,43 +184,63 @@ export class Catalog {
     return found ? toolTitle(found) : tool;
   }
 
+  /** What was learnt of a server before, and why that may be out of date. */
+  #remembered(definition: KnownServer): [Learnt | undefined, Pick<CatalogEntry, 'stale' | 'problem'>] {
+    const key = learntKey(definition);
+    const learnt = this.#store.load(definition.name, key);
+    const current = learnt?.definitionHash === key;
+    // Of a server of an index what the index tells is enough: nothing is started to learn more.
+    if (definition.transport === 'index')
+      return [current ? learnt : undefined, { stale: definition.told.stale, problem: undefined }];
+    const stale = learnt && !current ? 'learnt with an earlier definition' : undefined;
+    return [learnt, { stale, problem: undefined }];
+  }
+
+  /** @returns whether search was given something else than before. */
   #put(
-    definition: ServerDefinition,
+    definition: KnownServer,
     learnt: Learnt | undefined,
     state: Pick<CatalogEntry, 'stale' | 'problem'>,
-    searchIsCurrent = false,
-  ): void {
+  ): boolean {
+    const told = definition.transport === 'index' ? definition.told : undefined;
     const blocked = new Set(definition.blockedTools);
-    const tools = (learnt?.tools ?? []).filter((tool) => !blocked.has(tool.name));
+    const tools = (learnt?.tools ?? told?.tools ?? []).filter((tool) => !blocked.has(tool.name));
     const description = describeServer(definition, learnt?.identity, tools);
     this.#entries.set(definition.name, {
       definition,
       identity: learnt?.identity,
       description,
       tools,
-      learntAt: learnt?.learntAt,
-      toolProblems: learnt?.problems ?? [],
+      learntAt: learnt?.learntAt ?? (told?.tools && told.since),
+      toolProblems: learnt?.problems ?? told?.problems ?? [],
       ...state,
     });
     this.#toolsByName.set(definition.name, new Map(tools.map((tool) => [tool.name, tool])));
-    if (searchIsCurrent) return;
-    this.#search.replaceServer(
-      definition.name,
-      tools.map((tool) => ({
-        server: definition.name,
-        tool: tool.name,
-        ...(tool.title === undefined ? {} : { title: String(tool.title) }),
-        ...(tool.description === undefined ? {} : { description: String(tool.description) }),
-        inputSchema: tool.inputSchema,
-        serverText: `${learnt?.identity.title ?? ''} ${learnt?.identity.instructions ?? ''}`.trim(),
-        hints: definition.hints,
-      })),
-    );
+    const about = [told?.title, told?.summary, learnt?.identity.title, learnt?.identity.instructions];
+    const documents = tools.map((tool) => documentOf(definition, tool, about.filter(Boolean).join(' ')));
+    const hash = sha256(JSON.stringify(documents));
+    if (this.#searched.get(definition.name) === hash) return false;
+    this.#searched.set(definition.name, hash);
+    this.#search.replaceServer(definition.name, documents);
+    return true;
   }
 
   #forget(name: string): void {
     this.#entries.delete(name);
     this.#toolsByName.delete(name);
+    this.#searched.delete(name);
     this.#search.removeServer(name);
   }
+}
+
+function documentOf(definition: KnownServer, tool: ListedTool, serverText: string): ToolDocument {
+  return {
+    server: definition.name,
+    tool: tool.name,
+    ...(tool.title === undefined ? {} : { title: String(tool.title) }),
+    ...(tool.description === undefined ? {} : { description: String(tool.description) }),
+    inputSchema: tool.inputSchema,
+    serverText,
+    hints: definition.hints,
+  };
 }

@@ -1,4 +1,4 @@
-import type { ListedTool, ServerDefinition, ServerIdentity } from '../core/server.js';
+import type { KnownServer, ListedTool, ServerIdentity } from '../core/server.js';
 import { oneLine } from '../lib/printable.js';
 
 /** What a server is, derived from what it and its user say of it; no model is needed for this. */
@@ -30,11 +30,12 @@ export function toolTitle(tool: ListedTool): string {
 }
 
 export function describeServer(
-  definition: ServerDefinition,
+  definition: KnownServer,
   identity: ServerIdentity | undefined,
   tools: readonly ListedTool[],
 ): ServerDescription {
-  const said = oneLine(identity?.instructions ?? '', MAX_SUMMARY);
+  const told = definition.transport === 'index' ? definition.told : undefined;
+  const said = oneLine(identity?.instructions ?? told?.summary ?? '', MAX_SUMMARY);
   const names = tools.map((tool) => tool.name);
   const summary =
     said ||
@@ -43,16 +44,26 @@ export function describeServer(
       ? `Offers ${names.slice(0, 12).join(', ')}${names.length > 12 ? ', …' : ''}.`
       : 'Nothing is known of it yet.');
   return {
-    title: firstSentence(identity?.title ?? definition.hints[0]) || identity?.name || definition.name,
+    title:
+      firstSentence(identity?.title ?? told?.title ?? definition.hints[0]) ||
+      identity?.name ||
+      definition.name,
     summary,
-    capabilities: tools
-      .slice(0, MAX_CAPABILITIES)
-      .map((tool) => firstSentence(tool.description, 80) || tool.name),
-    limitations: limitations(definition, tools),
+    capabilities: told?.capabilities.length ? phrases(told.capabilities) : capabilities(tools),
+    limitations: [...phrases(told?.limitations ?? []), ...limitations(definition, tools)],
   };
 }
 
-function limitations(definition: ServerDefinition, tools: readonly ListedTool[]): string[] {
+/** Foreign sentences, bounded. */
+function phrases(texts: readonly string[]): string[] {
+  return texts.slice(0, MAX_CAPABILITIES).flatMap((text) => firstSentence(text) || []);
+}
+
+function capabilities(tools: readonly ListedTool[]): string[] {
+  return tools.slice(0, MAX_CAPABILITIES).map((tool) => firstSentence(tool.description, 80) || tool.name);
+}
+
+function limitations(definition: KnownServer, tools: readonly ListedTool[]): string[] {
   const found: string[] = [];
   if (definition.blockedTools.length > 0)
     found.push(`${definition.blockedTools.length} tools are blocked by its definition`);

@@ -19,6 +19,8 @@ export interface ComposeOptions {
   readonly stateDirectory: string;
   /** How the engine is reached, for people. */
   readonly mode: string;
+  /** Instead of the servers file, which is then neither read nor watched. */
+  readonly servers?: ServersFile;
   /** Said by list_servers besides what is wrong with the servers file. */
   readonly problems?: readonly string[];
 }
@@ -37,7 +39,7 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
   const baseEnv = Object.fromEntries(
     Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
-  let servers = await readServers(options);
+  let servers = options.servers ?? (await readServers(options));
   const engine = await RuntimeEngine.start({
     settings,
     stateDirectory,
@@ -76,11 +78,13 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
     await engine.applyServers(servers);
     engine.learnInBackground();
   };
-  const unwatch = watchFile(settings.configPath, () => {
-    reload().catch((error: unknown) =>
-      logger.error({ error: String(error) }, 'the servers file could not be applied'),
-    );
-  });
+  const unwatch = options.servers
+    ? () => {}
+    : watchFile(settings.configPath, () => {
+        reload().catch((error: unknown) =>
+          logger.error({ error: String(error) }, 'the servers file could not be applied'),
+        );
+      });
   return {
     engine,
     close: () => {

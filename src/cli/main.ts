@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { GlobalFlags } from './environment.js';
+import { addIndexCommands } from './index-commands.js';
 import { createOutput } from './output.js';
 import { packageVersion } from './version.js';
 
@@ -22,6 +23,8 @@ function build(finish: (code: number) => void): Command {
   const program = new Command('mcp-runtime')
     .description('One MCP server that finds, starts, runs and stops any number of other MCP servers.')
     .version(packageVersion())
+    // What stands after a command belongs to it, so that `index add x -- npx -y y` reaches `add` whole.
+    .enablePositionalOptions()
     .configureOutput({ writeErr: (text) => process.stderr.write(text) })
     .exitOverride();
 
@@ -45,10 +48,11 @@ function build(finish: (code: number) => void): Command {
     .option('--allowed-host <names...>', 'further Host names to accept over HTTP')
     .option('--allowed-origin <origins...>', 'web origins that may call over HTTP')
     .addOption(
-      new Option('--expose <what>', 'twelve tools, or one that routes to them')
-        .choices(['tools', 'router'])
+      new Option('--expose <what>', 'our tools, one that routes to them, or those of all servers themselves')
+        .choices(['tools', 'router', 'direct'])
         .default('tools'),
     )
+    .option('--pin <server[/tool]...>', 'show these servers or tools beside our own')
     .option(
       '--engine <where>',
       'shared, embedded in this process, or the address of one (tcp://host:port)',
@@ -57,10 +61,16 @@ function build(finish: (code: number) => void): Command {
     .option('--engine-key <key>', 'key of an engine on another host; better in MCP_RUNTIME_ENGINE_KEY')
     .action(run(async (flags) => (await import('./serve.js')).serve(flags)));
 
-  command('index', 'learn the tools of all servers now')
+  const index = command('index', 'learn the tools of all servers now; fill, serve and approve what is found')
+    // What stands after a sub-command belongs to it, also where both know the flag.
+    .enablePositionalOptions()
     .argument('[servers...]', 'only these')
     .option('--again', 'also those that are known already', false)
     .action(run(async (servers: string[], flags) => (await import('./learn.js')).learn(servers, flags)));
+  addIndexCommands(
+    (usage, description) => withGlobalFlags(index.command(usage).description(description).exitOverride()),
+    run,
+  );
 
   command('search', 'find a tool in plain words')
     .argument('<query...>')

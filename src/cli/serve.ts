@@ -1,11 +1,11 @@
 import { timingSafeEqual } from 'node:crypto';
-import { RuntimeError } from '../core/errors.js';
 import { sha256 } from '../lib/hash.js';
 import { createLogger, type Logger } from '../lib/log.js';
 import type { RuntimePort } from '../operations/table.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
 import { lazyPort } from './lazy-port.js';
 import { createOutput } from './output.js';
+import { portOf } from './port.js';
 import { type OpenOptions, openEmbedded, openRemote, openShared, type RuntimeHandle } from './runtime.js';
 import { untilStopped } from './signals.js';
 import { packageVersion } from './version.js';
@@ -16,7 +16,9 @@ export interface ServeFlags extends GlobalFlags {
   readonly port: string;
   readonly allowedHost?: string[];
   readonly allowedOrigin?: string[];
-  readonly expose: 'tools' | 'router';
+  readonly expose: 'tools' | 'router' | 'direct';
+  /** `server` or `server/tool`. */
+  readonly pin?: string[];
   /** `shared`, `embedded`, or the address of an engine. */
   readonly engine: string;
   readonly engineKey?: string;
@@ -76,6 +78,7 @@ async function serveOverStdio(port: RuntimePort, flags: ServeFlags, logger: Logg
   ]);
   const face = createMcpFace(port, {
     expose: flags.expose,
+    pins: (flags.pin ?? []).map(pinOf),
     version: packageVersion(),
     logger,
   });
@@ -95,6 +98,7 @@ async function serveOverHttp(
   ]);
   const face = createHttpFace(port, {
     expose: flags.expose,
+    pins: (flags.pin ?? []).map(pinOf),
     version: packageVersion(),
     logger,
     ...(token === undefined ? {} : { verifyToken: oneToken(token) }),
@@ -108,17 +112,15 @@ async function serveOverHttp(
   return { gone: new Promise(() => {}), close: () => listening.close() };
 }
 
+/** The first slash ends the name of the server; names of tools may have more of them. */
+function pinOf(text: string): { server: string; tool?: string } {
+  const slash = text.indexOf('/');
+  return slash < 0 ? { server: text } : { server: text.slice(0, slash), tool: text.slice(slash + 1) };
+}
+
 /** Accepts the one token that is set. Hashes are compared, so that neither content nor length can be timed. */
 function oneToken(expected: string): (token: string) => Promise<{ principal: string } | undefined> {
   const digest = Buffer.from(sha256(expected), 'hex');
   return async (token) =>
     timingSafeEqual(Buffer.from(sha256(token), 'hex'), digest) ? { principal: 'token' } : undefined;
-}
-
-function portOf(text: string): number {
-  const port = Number(text);
-  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new RuntimeError('CONFIG_INVALID', `--port ${text} is no port.`, {
-    hint: 'Give a number from 0 to 65535.',
-  });
 }

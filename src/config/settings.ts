@@ -23,6 +23,9 @@ const rawSettings = z.object({
   DISCOVERY_URL: z.url({ protocol: /^https?$/ }).optional(),
   DISCOVERY_API_KEY: text,
   DISCOVERY_ENCRYPTION_KEY: text,
+  DISCOVERY_REFRESH: whole(300, 1, 86_400),
+  INDEX_API_KEY: text,
+  ENCRYPTION_KEY: text,
   TOOL_OFFLOADED_DATA_PATH: text,
   MAX_RESULT_TOKENS: whole(4096, 64, 1_000_000_000),
   DESCRIBE_IMAGES: flag(true),
@@ -34,6 +37,7 @@ const rawSettings = z.object({
   VISION_MODEL_NAME: z.string().trim().min(1).default('gpt-4.1-mini'),
   EMBEDDING_MODEL_NAME: text,
   DIMENSIONS: z.coerce.number().int().min(1).max(16_384).optional(),
+  DESCRIPTION_MODEL_NAME: text,
   MCP_RUNTIME_HOME: text,
   MCP_RUNTIME_CONFIG: text,
   MCP_RUNTIME_TOKEN: text,
@@ -70,14 +74,22 @@ export interface Settings {
         readonly url: string;
         readonly apiKey?: string | undefined;
         readonly encryptionKey?: string | undefined;
+        readonly refreshMs: number;
       }
     | undefined;
+  /** Of the index that we serve ourselves. */
+  readonly indexServer: {
+    readonly apiKey: string | undefined;
+    readonly encryptionKey: string | undefined;
+  };
   readonly openai: {
     readonly baseUrl: string | undefined;
     readonly apiKey: string | undefined;
     readonly visionModel: string;
     readonly embeddingModel: string | undefined;
     readonly dimensions: number | undefined;
+    /** The chat model that describes servers; none unless it is named. */
+    readonly descriptionModel: string | undefined;
   };
   /** The bearer token that HTTP clients must show. */
   readonly httpToken: string | undefined;
@@ -133,13 +145,16 @@ export function resolveSettings(environment: Environment, platform: Platform): S
             url: raw.DISCOVERY_URL,
             apiKey: raw.DISCOVERY_API_KEY,
             encryptionKey: raw.DISCOVERY_ENCRYPTION_KEY,
+            refreshMs: raw.DISCOVERY_REFRESH * 1000,
           },
+    indexServer: { apiKey: raw.INDEX_API_KEY, encryptionKey: raw.ENCRYPTION_KEY },
     openai: {
       baseUrl: raw.OPENAI_BASE_URL,
       apiKey: raw.OPENAI_API_KEY,
       visionModel: raw.VISION_MODEL_NAME,
       embeddingModel: raw.EMBEDDING_MODEL_NAME,
       dimensions: raw.DIMENSIONS,
+      descriptionModel: raw.DESCRIPTION_MODEL_NAME,
     },
     httpToken: raw.MCP_RUNTIME_TOKEN,
   });

@@ -8,10 +8,12 @@ import type { Emitter } from '../lib/emitter.js';
 import type { Logger } from '../lib/log.js';
 import { openDatabase, type Sqlite } from '../lib/sqlite.js';
 import { TaskQueue } from '../tasks/task-queue.js';
+import { type Discovery, openDiscovery } from './discovery.js';
 import type { EngineOptions } from './engine-options.js';
 import { Executor } from './executor.js';
 import { Learner } from './learner.js';
 import { Learning } from './learning.js';
+import { Roster } from './roster.js';
 import { Supervisor } from './supervisor.js';
 import { failWithServer } from './waiting-tasks.js';
 
@@ -25,6 +27,8 @@ export interface Parts {
   readonly learning: Learning;
   readonly executor: Executor;
   readonly tasks: TaskQueue;
+  readonly discovery: Discovery;
+  readonly roster: Roster;
 }
 
 /** Makes the parts in the order in which they need one another; the engine ends them in reverse. */
@@ -39,7 +43,8 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
   });
   // The three know each other only through these calls, so that none has to be made before the others.
   const supervisor: Supervisor = new Supervisor({
-    open: options.open,
+    open: async (definition, tenant, signal) =>
+      options.open(await discovery.resolve(definition, signal), tenant, signal),
     maxRunning: settings.maxRunningServers,
     logger,
     onState: (server, state) => events.emit({ type: 'server-state', server, state }),
@@ -71,8 +76,15 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
   });
   tasks.subscribe((event) => events.emit(event));
   events.subscribe((event) => failWithServer(event, { catalog, tasks }));
-  const learning = new Learning(catalog, learner);
-  return { catalogDb, catalog, content, supervisor, learner, learning, executor, tasks };
+  const emit = (event: RuntimeEvent) => events.emit(event);
+  const discovery = openDiscovery(settings, logger, () => {
+    roster
+      .apply()
+      .catch((error: unknown) => logger.error({ error: String(error) }, 'the index could not be applied'));
+  });
+  const roster: Roster = new Roster(options.servers, { catalog, supervisor, tasks, discovery, emit });
+  const learning = new Learning(catalog, learner, discovery);
+  return { catalogDb, catalog, content, supervisor, learner, learning, executor, tasks, discovery, roster };
 }
 
 /** Without its table search goes by words alone, and says so. */

@@ -1,3 +1,4 @@
+import type { Catalog } from '../catalog/catalog.js';
 import type { ServersFile } from '../config/servers-file.js';
 import type { Caller, OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
@@ -9,6 +10,7 @@ import { assemble, type Parts } from './assemble.js';
 import { Background } from './background.js';
 import { Clients } from './clients.js';
 import type { EngineOptions } from './engine-options.js';
+import { reviewServer } from './index-starts.js';
 import { Foreground } from './foreground.js';
 import * as views from './views.js';
 
@@ -24,14 +26,12 @@ export class RuntimeEngine implements RuntimePort {
   readonly #parts: Parts;
   readonly #background: Background;
   readonly #foreground: Foreground;
-  #servers: ServersFile;
   #closing: Promise<void> | undefined;
 
   private constructor(options: EngineOptions, events: Emitter<RuntimeEvent>, parts: Parts) {
     this.#options = options;
     this.#events = events;
     this.#parts = parts;
-    this.#servers = options.servers;
     this.#background = new Background(parts.tasks, parts.executor);
     this.#foreground = new Foreground(parts, options);
   }
@@ -54,23 +54,18 @@ export class RuntimeEngine implements RuntimePort {
   }
 
   /** Takes a (changed) servers file: what went or changed is drained and stopped, the rest runs on undisturbed. */
-  async applyServers(file: ServersFile): Promise<void> {
-    this.#servers = file;
-    const { catalog, supervisor, tasks } = this.#parts;
-    const { removed, changed } = catalog.setDefinitions(file.definitions);
-    for (const server of removed) {
-      tasks.failServer(
-        server,
-        new RuntimeError('SERVER_NOT_FOUND', `The server "${server}" was removed from the servers file.`),
-      );
-    }
-    await supervisor.setDefinitions(file.definitions, new Set(changed));
-    if (removed.length + changed.length > 0)
-      this.#events.emit({ type: 'catalog-changed', servers: [...removed, ...changed] });
+  applyServers(file: ServersFile): Promise<void> {
+    return this.#parts.roster.apply(file);
   }
 
-  /** Learns, in the background, every server that is not known yet. */
+  /** What is known of servers and tools, for a host that serves it in another form. Only the engine writes to it. */
+  get catalog(): Catalog {
+    return this.#parts.catalog;
+  }
+
+  /** Learns, in the background, every server that is not known yet, and keeps in step with the remote index. */
   learnInBackground(): void {
+    this.#parts.discovery.start();
     void this.#parts.learning.missing();
   }
 
@@ -123,11 +118,7 @@ export class RuntimeEngine implements RuntimePort {
   }
 
   async list_servers(input: In<'list_servers'>): Promise<Out<'list_servers'>> {
-    return views.listServers(
-      this.#sight(),
-      input,
-      this.#servers.problems.map((problem) => problem.message),
-    );
+    return views.listServers(this.#sight(), input, this.#parts.roster.problems);
   }
 
   async manage_server(input: In<'manage_server'>, context: OperationContext): Promise<Out<'manage_server'>> {
@@ -210,7 +201,7 @@ export class RuntimeEngine implements RuntimePort {
   }
 
   async get_statistics(): Promise<Out<'get_statistics'>> {
-    const { catalog, supervisor, executor, content, learner, learning } = this.#parts;
+    const { catalog, supervisor, executor, content, learning } = this.#parts;
     const { items, bytes } = content.statistics();
     return {
       servers: catalog.entries().length,
@@ -220,12 +211,16 @@ export class RuntimeEngine implements RuntimePort {
       failed_calls: executor.failedCalls,
       tasks: this.#taskCounts(),
       content: { items, bytes },
-      learning: { waiting: learner.pending, failed: learning.failed },
+      learning: { waiting: learning.pending, failed: learning.failed },
     };
   }
 
   async learn_servers(input: In<'learn_servers'>, context: OperationContext): Promise<Out<'learn_servers'>> {
     return this.#parts.learning.run(input, context);
+  }
+
+  async review_server(input: In<'review_server'>, context: OperationContext): Promise<Out<'review_server'>> {
+    return reviewServer(this.#parts, input, context.signal);
   }
 
   async get_status(): Promise<Out<'get_status'>> {
@@ -262,10 +257,10 @@ export class RuntimeEngine implements RuntimePort {
   }
 
   async #close(): Promise<void> {
-    const { learner, tasks, supervisor, content, catalogDb } = this.#parts;
+    const { learner, tasks, supervisor, content, catalogDb, discovery } = this.#parts;
     learner.close();
     // Servers are ended while tasks wind up: a task may hang in a call that only the end of its server ends.
-    await Promise.all([tasks.close(), supervisor.close()]);
+    await Promise.all([tasks.close(), supervisor.close(), discovery.close()]);
     content.close();
     catalogDb.close();
   }
@@ -276,12 +271,12 @@ export class RuntimeEngine implements RuntimePort {
   }
 
   #sight(): views.Sight {
-    const { catalog, supervisor, learner } = this.#parts;
+    const { catalog, supervisor, learning } = this.#parts;
     return {
       catalog,
       state: (server) => supervisor.state(server),
       isRunning: (server) => supervisor.isRunning(server),
-      learning: learner.pending,
+      learning: learning.pending,
     };
   }
 

@@ -1,6 +1,8 @@
 import type { Catalog } from '../catalog/catalog.js';
 import type { OperationContext } from '../core/caller.js';
+import { untilAborted } from '../lib/abort.js';
 import type { OperationInput as In, OperationOutput as Out } from '../operations/table.js';
+import type { Discovery } from './discovery.js';
 import type { Learner, LearnOutcome } from './learner.js';
 
 /** Which servers are to be learnt, and how that went. */
@@ -9,9 +11,17 @@ export class Learning {
   readonly #learner: Learner;
   readonly #failed = new Set<string>();
 
-  constructor(catalog: Catalog, learner: Learner) {
+  readonly #discovery: Discovery;
+
+  constructor(catalog: Catalog, learner: Learner, discovery: Discovery) {
     this.#catalog = catalog;
     this.#learner = learner;
+    this.#discovery = discovery;
+  }
+
+  /** How many are being learnt or wait for it; the remote index counts as one while it is asked. */
+  get pending(): number {
+    return this.#learner.pending + (this.#discovery.pending ? 1 : 0);
   }
 
   /** Servers that could not be learnt when it was last tried. */
@@ -26,9 +36,10 @@ export class Learning {
 
   /** The operation: waits for the outcome of each, and tells of every server there is. */
   async run(input: In<'learn_servers'>, context: OperationContext): Promise<Out<'learn_servers'>> {
+    if (!input.server_names) await untilAborted(this.#discovery.refresh(), context.signal);
     const named = input.server_names?.map((name) => this.#catalog.require(name).definition.name);
     const all = named ?? this.#catalog.entries().map((entry) => entry.definition.name);
-    const learnt = await this.#learn(input.again || named ? all : this.#unlearnt(), context);
+    const learnt = await this.#learn(named ?? this.#unlearnt(input.again), context);
     const outcomes = new Map(learnt.map((one) => [one.server, one]));
     return {
       servers: all.map(
@@ -42,12 +53,15 @@ export class Learning {
     };
   }
 
-  #unlearnt(): string[] {
+  #unlearnt(all = false): string[] {
     return this.#catalog
       .entries()
       .filter(
         ({ definition, learntAt, stale }) =>
-          !definition.disabled && (learntAt === undefined || stale !== undefined || definition.overwrite),
+          !definition.disabled &&
+          // Servers of an index are started when someone uses them, never to learn of them.
+          definition.transport !== 'index' &&
+          (all || learntAt === undefined || stale !== undefined || definition.overwrite),
       )
       .map(({ definition }) => definition.name);
   }

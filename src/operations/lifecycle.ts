@@ -146,3 +146,29 @@ export const getStatus = operation({
       }`,
     ].join('\n'),
 });
+
+const pin = z.object({
+  command: z.string().optional(),
+  args: z.array(z.string()).readonly().optional(),
+  /** Names alone. */
+  env: z.array(z.string()).readonly().optional(),
+  url: z.string().optional(),
+  /** Names alone. */
+  headers: z.array(z.string()).readonly().optional(),
+});
+
+export const reviewServer = operation({
+  name: 'review_server',
+  title: 'Review how an index starts a server',
+  description:
+    'What a remote index says is started for a server, beside what was accepted before; with `accept`, the hash of what was shown, it is accepted.',
+  audience: 'operator',
+  input: z.object({ server_name: z.string().min(1).max(256), accept: z.string().optional() }),
+  output: z.object({ server: z.string(), now: pin, before: pin.optional(), hash: z.string() }),
+  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
+  text: ({ server, now, before }) =>
+    [
+      `${server}: ${JSON.stringify(now)}`,
+      before === undefined ? 'It was never used.' : `Accepted before: ${JSON.stringify(before)}`,
+    ].join('\n'),
+});

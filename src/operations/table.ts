@@ -11,7 +11,14 @@ import {
   searchTools,
 } from './discovery.js';
 import { cancelTask, executeTool, listTasks, pollTaskResult } from './execution.js';
-import { getStatistics, getStatus, learnServers, listRunningServers, manageServer } from './lifecycle.js';
+import {
+  getStatistics,
+  getStatus,
+  learnServers,
+  listRunningServers,
+  manageServer,
+  reviewServer,
+} from './lifecycle.js';
 import type { Operation } from './operation.js';
 
 /** Every operation there is, in the order in which a model sees them. */
@@ -32,6 +39,7 @@ export const operations = {
   get_statistics: getStatistics,
   learn_servers: learnServers,
   get_status: getStatus,
+  review_server: reviewServer,
 } as const;
 
 export type OperationName = keyof typeof operations;

@@ -59,7 +59,8 @@ describe('Supervisor', () => {
 
   async function supervise(definitions: ServerDefinition[], maxRunning = 50): Promise<Supervisor> {
     supervisor = new Supervisor({
-      open: (definition, _tenant, signal) => openSession(definition, openOptions(marker, { signal })),
+      open: (definition, _tenant, signal) =>
+        openSession(definition as ServerDefinition, openOptions(marker, { signal })),
       maxRunning,
       logger: silentLogger,
       onState: (name, state) => states.push({ server: name, state }),

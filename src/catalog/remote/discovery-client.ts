@@ -102,6 +102,27 @@ export class DiscoveryClient {
     });
   }
 
+  /** The last good lists as they are kept, without asking: what a start can show at once. */
+  recall(): {
+    servers: readonly IndexServer[];
+    gone: readonly string[];
+    since: number;
+    toolsOf(server: string): { tools: readonly IndexTool[]; since: number } | undefined;
+  } {
+    const listed = this.#access.recall<{ servers: readonly IndexServer[]; gone: readonly string[] }>(
+      'servers',
+    );
+    return {
+      servers: listed?.value.servers ?? [],
+      gone: listed?.value.gone ?? [],
+      since: listed?.at ?? 0,
+      toolsOf: (server) => {
+        const kept = this.#access.recall<{ tools: readonly IndexTool[] }>(`tools ${server}`);
+        return kept && { tools: kept.value.tools, since: kept.at };
+      },
+    };
+  }
+
   /** @throws RuntimeError SERVER_NOT_FOUND */
   async getServer(name: string, options: CallOptions = {}): Promise<{ server: IndexServer } & Freshness> {
     return this.#access.read(`server ${name}`, options, async (reading) => {

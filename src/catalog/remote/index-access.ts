@@ -120,6 +120,11 @@ export class IndexAccess {
     });
   }
 
+  /** The last good answer, without asking. `T` is what was read under this key. */
+  recall<T extends object>(key: string): { value: T; at: number } | undefined {
+    return this.#copies.peek(key) as { value: T; at: number } | undefined;
+  }
+
   /** Sends once. */
   async write(
     ask: Pick<Ask, 'method' | 'path' | 'json' | 'form'>,

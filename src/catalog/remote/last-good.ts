@@ -57,6 +57,11 @@ export class LastGood {
     return (await (want.signal ? untilAborted(running, want.signal) : running)) as T & Freshness;
   }
 
+  /** The copy that there is, however old. */
+  peek(key: string): Copy | undefined {
+    return this.#copies.get(key);
+  }
+
   /** Asks again next time, but keeps the copies for when the index is down. */
   expire(): void {
     for (const key of this.#copies.keys()) this.#expired.add(key);

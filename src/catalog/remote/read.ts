@@ -3,6 +3,9 @@ import type { IndexServer, IndexTool } from './types.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** What is kept is printed and hashed again later, which no program does to any depth. */
+const MAX_DEPTH = 100;
+
 /** What was wrong with one entry, in words; entries are judged one by one. */
 export class BadEntry extends Error {
   override readonly name = 'BadEntry';
@@ -49,6 +52,7 @@ export function readServer(value: unknown): IndexServer {
 export function readTool(value: unknown, server?: string): IndexTool {
   const json = asObject(value);
   if (!json) throw new BadEntry(`a tool is no object: ${quoted(value)}`);
+  if (deeperThan(json, MAX_DEPTH)) throw new BadEntry(`a tool is nested deeper than ${MAX_DEPTH} levels`);
   const name = readName(either(json, 'tool_name', 'name'), 'tool');
   const claimed = either(json, 'server_name', 'serverName') ?? server;
   const owner = readName(claimed, 'server');
@@ -133,4 +137,14 @@ function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** Level by level, because a recursion would end where the program's stack does. */
+function deeperThan(value: unknown, limit: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > limit) return true;
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
+  }
+  return false;
 }

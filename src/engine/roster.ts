@@ -1,0 +1,57 @@
+import type { Catalog } from '../catalog/catalog.js';
+import type { ServersFile } from '../config/servers-file.js';
+import { RuntimeError } from '../core/errors.js';
+import type { RuntimeEvent } from '../core/events.js';
+import type { TaskQueue } from '../tasks/task-queue.js';
+import type { Discovery } from './discovery.js';
+import type { Supervisor } from './supervisor.js';
+
+interface RosterParts {
+  readonly catalog: Catalog;
+  readonly supervisor: Supervisor;
+  readonly tasks: TaskQueue;
+  readonly discovery: Discovery;
+  emit(event: RuntimeEvent): void;
+}
+
+/** Which servers there are: those of the servers file, and those of the index that the file does not name. */
+export class Roster {
+  readonly #parts: RosterParts;
+  #file: ServersFile;
+
+  constructor(file: ServersFile, parts: RosterParts) {
+    this.#file = file;
+    this.#parts = parts;
+  }
+
+  /** What is wrong with the servers file and with the index, for people. */
+  get problems(): readonly string[] {
+    return [...this.#file.problems.map((problem) => problem.message), ...this.#parts.discovery.problems];
+  }
+
+  /**
+   * Makes the servers of the file, or of a new one, and of the index the known ones: what went or changed is drained
+   * and stopped, the rest runs on undisturbed.
+   */
+  async apply(file: ServersFile = this.#file): Promise<void> {
+    this.#file = file;
+    const { catalog, supervisor, tasks, discovery } = this.#parts;
+    // Also an entry that cannot be used is the user's word: the index does not fill in for it.
+    const own = new Set([
+      ...file.definitions.map(({ name }) => name),
+      ...file.problems.map(({ server }) => server),
+    ]);
+    const indexed = discovery.definitions.filter((definition) => !own.has(definition.name));
+    const definitions = [...file.definitions, ...indexed];
+    const { removed, changed, updated } = catalog.setDefinitions(definitions);
+    for (const server of removed) {
+      tasks.failServer(
+        server,
+        new RuntimeError('SERVER_NOT_FOUND', `The server "${server}" was removed from the servers file.`),
+      );
+    }
+    await supervisor.setDefinitions(definitions, new Set(changed));
+    const servers = [...new Set([...removed, ...changed, ...updated])];
+    if (servers.length > 0) this.#parts.emit({ type: 'catalog-changed', servers });
+  }
+}
