@@ -1,16 +1,26 @@
 import type { Evidence } from './calibrate.js';
 import { createDenseSpace, type DenseSpace } from './dense.js';
 import type { DocumentFields } from './document.js';
-import { type Candidate, DENSE_SHARE, fuse, type Match } from './fuse.js';
+import { blend, type Candidate, DENSE_SHARE, fuse, type Match } from './fuse.js';
 import { createLexicalIndex, type WeightedTerm } from './lexical.js';
 import type { StaticEmbedder } from './static-table.js';
 import { stem } from './stem.js';
+import { SYNONYM_WEIGHT, synonymsOf } from './synonyms.js';
 import { contentWords, terms } from './tokenize.js';
 import { createTop } from './top.js';
 import { createVectoriser, queryVector } from './vectorise.js';
+import { createWordMatcher } from './word-match.js';
 
 // Each method's best this many meet; a tool outside both lists has nothing to say for itself.
 const POOL = 100;
+// Comparing word by word costs more, and only the first places gain by it. All of its weight up to `WORDS_ALL` words that
+// say something, none from `WORDS_NONE` on: measured to help short wishes and to harm long ones.
+const RERANKED = 40;
+const WORDS_SHARE = 0.3;
+const WORDS_ALL = 7;
+const WORDS_NONE = 11;
+// A better model has seen the words in their order: what they say one by one adds less to it.
+const WITH_MODEL = 0.5;
 const SHARE = { hybrid: DENSE_SHARE, lexical: 0, dense: 1 } as const;
 // Sweeping costs a pass over all postings: only when a good part of them is dead.
 const DEAD_LEAST = 500;
@@ -53,6 +63,7 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
   const lexical = createLexicalIndex();
   const shipped = embedder && createDenseSpace(embedder.id, embedder.dimensions, true);
   const vectoriser = embedder && createVectoriser(embedder);
+  const matcher = embedder && createWordMatcher(embedder);
   let other: DenseSpace | undefined;
   let scores = new Float32Array(256);
   let free: number[] = [];
@@ -86,6 +97,16 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
     return words.length === 0 ? 1 : unknown.length / words.length;
   };
 
+  /** Lets the words of a short wish speak one by one about the first places. */
+  const byWord = (text: string, matches: readonly Match[], factor: number): readonly Match[] => {
+    const count = contentWords(text).length;
+    const share =
+      factor * WORDS_SHARE * Math.min(1, Math.max(0, (WORDS_NONE - count) / (WORDS_NONE - WORDS_ALL)));
+    if (matcher === undefined || share === 0) return matches;
+    const first = matches.slice(0, RERANKED).map(({ slot }) => slot);
+    return blend(matches, matcher.compare(text, first), share);
+  };
+
   const release = (touched: readonly number[]): void => {
     for (const slot of touched) scores[slot] = 0;
   };
@@ -98,14 +119,18 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
       const slot = free.pop() ?? next++;
       if (slot >= scores.length) scores = new Float32Array(2 * slot);
       lexical.add(slot, fields);
-      const vector = vectoriser?.document(fields);
-      if (vector !== undefined) shipped?.set(slot, vector);
+      const meaning = vectoriser?.document(fields);
+      if (meaning?.vector !== undefined) {
+        shipped?.set(slot, meaning.vector);
+        matcher?.set(slot, meaning);
+      }
       size++;
       return slot;
     },
     remove(slot) {
       lexical.remove(slot);
       shipped?.remove(slot);
+      matcher?.remove(slot);
       other?.remove(slot);
       dead.push(slot);
       size--;
@@ -134,8 +159,9 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
       }
       const strongest = best[0] === undefined ? 0 : (scores[best[0]] as number);
       release(touched);
+      const fused = fuse(candidates, SHARE[method]);
       return {
-        matches: fuse(candidates, SHARE[method]),
+        matches: method === 'lexical' ? fused : byWord(text, fused, better ? WITH_MODEL : 1),
         evidence: {
           cosine: candidates.reduce((most, { cosine }) => Math.max(most, cosine), 0),
           coverage: perfect > 0 ? strongest / perfect : 0,
@@ -147,9 +173,17 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
   };
 }
 
-/** A word said twice counts more, but not twice as much. */
+/** A word said twice counts more, but not twice as much; what means the same counts a little, and is not missed. */
 function weighted(text: string): WeightedTerm[] {
   const counts = new Map<string, number>();
   for (const term of terms(text)) counts.set(term, (counts.get(term) ?? 0) + 1);
-  return [...counts].map(([term, count]) => ({ term, weight: Math.sqrt(Math.min(count, 2)) }));
+  const query: WeightedTerm[] = [...counts].map(([term, count]) => ({
+    term,
+    weight: Math.sqrt(Math.min(count, 2)),
+  }));
+  const others = new Set<string>();
+  for (const term of counts.keys())
+    for (const other of synonymsOf(term)) if (!counts.has(other)) others.add(other);
+  for (const term of others) query.push({ term, weight: SYNONYM_WEIGHT, optional: true });
+  return query;
 }

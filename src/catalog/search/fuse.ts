@@ -16,7 +16,7 @@ export interface Match {
 }
 
 /** How much meaning counts against words in the usual, hybrid search. */
-export const DENSE_SHARE = 0.6;
+export const DENSE_SHARE = 0.65;
 // Where a better model has read a document too, most of the word for meaning is its.
 const OTHER_SHARE = 0.65;
 
@@ -35,6 +35,20 @@ export function fuse(candidates: readonly Candidate[], share: number): Match[] {
       const dense =
         candidate.other === undefined ? own : (1 - OTHER_SHARE) * own + OTHER_SHARE * other(candidate.other);
       return { slot: candidate.slot, score: share * dense + (1 - share) * lexical(candidate.lexical) };
+    })
+    .sort((a, b) => b.score - a.score || a.slot - b.slot);
+}
+
+/**
+ * Orders the first `opinions.length` of `matches` anew: their score gives `share` of itself to the opinion on each,
+ * stretched over all of them. The rest stay behind what they were.
+ */
+export function blend(matches: readonly Match[], opinions: readonly number[], share: number): Match[] {
+  const opinion = stretch(opinions);
+  return matches
+    .map(({ slot, score }, i) => {
+      const own = opinions[i];
+      return { slot, score: (1 - share) * score + (own === undefined ? 0 : share * opinion(own)) };
     })
     .sort((a, b) => b.score - a.score || a.slot - b.slot);
 }

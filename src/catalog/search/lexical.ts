@@ -31,6 +31,8 @@ interface Posting {
 export interface WeightedTerm {
   readonly term: string;
   readonly weight: number;
+  /** Adds where it is found; a document without it lacks nothing. */
+  readonly optional?: boolean;
 }
 
 /** An inverted index with BM25F weights. Slots are numbers given by the owner; a slot is written once between clears. */
@@ -71,14 +73,14 @@ export function createLexicalIndex(): LexicalIndex {
     score(query, scores, touched) {
       let perfect = 0;
       const total = Math.max(1, termsOfSlot.size);
-      for (const { term, weight } of query) {
+      for (const { term, weight, optional } of query) {
         const posting = postings.get(term);
         if (posting === undefined || posting.live <= 0) {
-          perfect += weight * Math.log(1 + total / 1.5);
+          if (optional !== true) perfect += weight * Math.log(1 + total / 1.5);
           continue;
         }
         const gain = weight * idf(posting);
-        perfect += gain;
+        if (optional !== true) perfect += gain;
         const { slots, weights, length } = posting;
         for (let i = 0; i < length; i++) {
           const slot = slots[i] as number;

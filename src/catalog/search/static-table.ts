@@ -9,11 +9,14 @@ export interface StaticEmbedder {
   /** Names the table; vectors of different ids are never compared. */
   readonly id: string;
   readonly dimensions: number;
-  /**
-   * Adds the rows of at most `maxTokens` pieces of `text` to `sum`, unscaled; gives how many it knew. Identifiers have to be
-   * taken apart before.
-   */
-  accumulate(text: string, sum: Float32Array, maxTokens: number): number;
+  /** Rows of at most `maxTokens` pieces of `text`. Identifiers have to be taken apart before. */
+  encode(text: string, maxTokens: number): number[];
+  /** Adds `rows` to `sum`, unscaled. */
+  accumulate(rows: readonly number[], sum: Float32Array): void;
+  /** The length of a row: how much its piece says. Little for "the", much for "kubernetes". */
+  weight(row: number): number;
+  /** Cosines of `row` with each of `others`, written to `out` from `at` on. */
+  compare(row: number, others: readonly number[], out: Float32Array, at: number): void;
   /** Whether `word` (lower case) has a row of its own; others are spelt with pieces, and so is what is no word. */
   knows(word: string): boolean;
 }
@@ -46,18 +49,44 @@ export function parseTable(bytes: Uint8Array): StaticEmbedder {
   for (let row = 0; row < rows; row++) scales[row] = view.getFloat32(scalesAt + 4 * row, true);
   const values = new Int8Array(bytes.buffer, bytes.byteOffset + rowsAt, rows * dimensions);
   const wordPiece = createWordPiece(vocabulary);
+  // Lengths in steps of a row's scale, found when first asked for: all of them would double the time to load.
+  const lengths = new Float32Array(rows);
 
-  const accumulate = (text: string, sum: Float32Array, maxTokens: number): number => {
-    const ids = wordPiece.encode(text, maxTokens);
-    for (const id of ids) {
-      const scale = scales[id] as number;
-      const at = id * dimensions;
-      for (let i = 0; i < dimensions; i++) {
-        sum[i] = (sum[i] as number) + scale * (values[at + i] as number);
-      }
+  const product = (a: number, b: number): number => {
+    const from = a * dimensions;
+    const to = b * dimensions;
+    let s0 = 0;
+    let s1 = 0;
+    for (let i = 0; i + 1 < dimensions; i += 2) {
+      s0 = (s0 + Math.imul(values[from + i] as number, values[to + i] as number)) | 0;
+      s1 = (s1 + Math.imul(values[from + i + 1] as number, values[to + i + 1] as number)) | 0;
     }
-    return ids.length;
+    return s0 + s1;
+  };
+  const length = (row: number): number => {
+    if (lengths[row] === 0) lengths[row] = Math.sqrt(product(row, row)) || 1;
+    return lengths[row] as number;
   };
 
-  return { id: header.id, dimensions, accumulate, knows: wordPiece.has };
+  return {
+    id: header.id,
+    dimensions,
+    encode: wordPiece.encode,
+    accumulate(ids, sum) {
+      for (const id of ids) {
+        const scale = scales[id] as number;
+        const at = id * dimensions;
+        for (let i = 0; i < dimensions; i++) {
+          sum[i] = (sum[i] as number) + scale * (values[at + i] as number);
+        }
+      }
+    },
+    weight: (row) => length(row) * (scales[row] as number),
+    compare(row, others, out, at) {
+      for (const [i, other] of others.entries()) {
+        out[at + i] = row === other ? 1 : product(row, other) / (length(row) * length(other));
+      }
+    },
+    knows: wordPiece.has,
+  };
 }
