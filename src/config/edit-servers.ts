@@ -26,9 +26,12 @@ export function serverNames(text: string): string[] {
  * @throws RuntimeError CONFIG_INVALID when the file is none.
  */
 export function withServer(text: string, name: string, entry: RawEntry): string {
-  return edit(text, name, entry, (body) =>
-    applyEdits(body, modify(body, [keyOf(body), name], entry, { formattingOptions: layoutOf(body) })),
-  );
+  return edit(text, name, entry, (body) => {
+    const key = keyOf(body);
+    const last = body.trim() === '' ? undefined : servers(body, key)?.children?.at(-1);
+    if (last && !serverNames(body).includes(name)) return appended(body, last, name, entry);
+    return applyEdits(body, modify(body, [key, name], entry, { formattingOptions: layoutOf(body) }));
+  });
 }
 
 /** The text without the entry. @throws RuntimeError CONFIG_INVALID, SERVER_NOT_FOUND */
@@ -36,7 +39,7 @@ export function withoutServer(text: string, name: string): string {
   if (!serverNames(text).includes(name))
     throw new RuntimeError('SERVER_NOT_FOUND', `The servers file has no server ${JSON.stringify(name)}.`);
   return edit(text, name, undefined, (body) => {
-    const property = findNodeAtLocation(parseTree(body, [], LENIENT) as Node, [keyOf(body), name])?.parent;
+    const property = servers(body, keyOf(body))?.children?.find((one) => one.children?.[0]?.value === name);
     return property ? cut(body, property) : body;
   });
 }
@@ -83,6 +86,33 @@ function keyOf(body: string): 'mcpServers' | 'servers' {
   return isRecord(root) && root['mcpServers'] === undefined && root['servers'] !== undefined
     ? 'servers'
     : 'mcpServers';
+}
+
+function servers(body: string, key: string): Node | undefined {
+  const root = parseTree(body, [], LENIENT);
+  return root && findNodeAtLocation(root, [key]);
+}
+
+/** Behind the last entry, in its layout. (jsonc-parser would lay out the last entry anew.) */
+function appended(body: string, last: Node, name: string, entry: RawEntry): string {
+  const end = last.offset + last.length;
+  const comma = nextComma(body, end);
+  const indent = /(?:^|\n)([ \t]*)$/.exec(body.slice(0, last.offset))?.[1];
+  const { eol, insertSpaces, tabSize } = layoutOf(body);
+  const property = `${JSON.stringify(name)}: ${JSON.stringify(entry, undefined, insertSpaces ? tabSize : '\t')}`;
+  const after = comma === undefined ? '' : ',';
+  if (indent === undefined) {
+    const flat = `${JSON.stringify(name)}: ${JSON.stringify(entry)}${after}`;
+    return comma === undefined
+      ? `${body.slice(0, end)}, ${flat}${body.slice(end)}`
+      : `${body.slice(0, comma + 1)} ${flat}${body.slice(comma + 1)}`;
+  }
+  const head = comma === undefined ? `${body.slice(0, end)},` : body.slice(0, comma + 1);
+  const tail = body.slice(comma === undefined ? end : comma + 1);
+  // A remark behind the last entry stays beside it.
+  const remark = /^[ \t]*(?:\/\/[^\r\n]*|\/\*[^\r\n]*?\*\/[ \t]*(?=[\r\n]))/.exec(tail)?.[0] ?? '';
+  const laid = property.split('\n').join(`${eol}${indent}`);
+  return `${head}${remark}${eol}${indent}${laid}${after}${tail.slice(remark.length)}`;
 }
 
 function layoutOf(body: string) {
