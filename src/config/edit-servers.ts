@@ -104,8 +104,8 @@ function appended(body: string, last: Node, name: string, entry: RawEntry): stri
   if (indent === undefined) {
     const flat = `${JSON.stringify(name)}: ${JSON.stringify(entry)}${after}`;
     return comma === undefined
-      ? `${body.slice(0, end)}, ${flat}${body.slice(end)}`
-      : `${body.slice(0, comma + 1)} ${flat}${body.slice(comma + 1)}`;
+      ? `${body.slice(0, end)},${flat}${body.slice(end)}`
+      : `${body.slice(0, comma + 1)}${flat}${body.slice(comma + 1)}`;
   }
   const head = comma === undefined ? `${body.slice(0, end)},` : body.slice(0, comma + 1);
   const tail = body.slice(comma === undefined ? end : comma + 1);
