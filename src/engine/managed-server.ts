@@ -74,7 +74,9 @@ export class ManagedServer {
   }
 
   get state(): ServerState {
-    return this.#state;
+    // Nobody can use it any more, though what it started may still be ending.
+    const isEnding = this.#state.status === 'ready' && this.#session?.isOpen === false;
+    return isEnding ? { status: 'draining', since: this.#state.since } : this.#state;
   }
 
   get inUse(): boolean {

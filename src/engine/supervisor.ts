@@ -2,6 +2,7 @@ import type { ClientLink } from '../core/client-link.js';
 import { RuntimeError } from '../core/errors.js';
 import type { KnownServer, ServerState } from '../core/server.js';
 import type { UpstreamSession } from '../core/upstream.js';
+import { sleep } from '../lib/abort.js';
 import type { Logger } from '../lib/log.js';
 import { type Lease, ManagedServer } from './managed-server.js';
 
@@ -203,6 +204,10 @@ export class Supervisor {
         (best, server) => (best === undefined || server.lastUsedAt < best.lastUsedAt ? server : best),
         undefined,
       );
+      if (!oldest && all.some((server) => server.state.status === 'draining')) {
+        await sleep(20);
+        continue;
+      }
       if (!oldest) {
         throw new RuntimeError(
           'SERVER_START_FAILED',

@@ -10,7 +10,8 @@ import { beginOracles, type Oracles } from './oracles.js';
 import { eventually, fixture, type LoggedEvent, type Marker, readEvents, uniqueMarker } from './processes.js';
 
 export const project = fileURLToPath(new URL('../..', import.meta.url));
-export const bin = join(project, 'dist', 'bin.js');
+/** The build under test; another one where that is named. */
+export const bin = process.env['MCP_RUNTIME_BIN'] ?? join(project, 'dist', 'bin.js');
 
 /** A real server out of the development dependencies. */
 export const realServer = (name: 'everything' | 'filesystem' | 'memory'): string =>
@@ -39,7 +40,13 @@ export interface Workplace {
   /** Runs a command of mcp-runtime with --json. @returns what it printed, and its exit code. */
   command(...args: string[]): Promise<{ exitCode: number; [key: string]: unknown }>;
   /** A client connected to a front-end of its own. */
-  client(options?: { args?: string[]; env?: Record<string, string>; name?: string }): Promise<RuntimeClient>;
+  client(options?: {
+    args?: string[];
+    env?: Record<string, string>;
+    name?: string;
+    /** A shell command before it, such as `ulimit -n 96`. */
+    limit?: string;
+  }): Promise<RuntimeClient>;
 }
 
 export interface RuntimeClient {
@@ -135,10 +142,12 @@ function create(engine: 'embedded' | 'shared'): {
           }
         });
       }),
-    client: async ({ args = [], env: more = {}, name = 'test' } = {}) => {
+    client: async ({ args = [], env: more = {}, name = 'test', limit } = {}) => {
+      const words = [bin, 'serve', '--engine', engine, ...args];
       const transport = new StdioClientTransport({
-        command: process.execPath,
-        args: [bin, 'serve', '--engine', engine, ...args],
+        ...(limit === undefined
+          ? { command: process.execPath, args: words }
+          : { command: '/bin/sh', args: ['-c', `${limit} && exec "$0" "$@"`, process.execPath, ...words] }),
         env: { ...env, ...more },
         maxBufferSize: 256 * 1_048_576,
         stderr: 'pipe',
