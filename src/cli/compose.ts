@@ -4,6 +4,7 @@ import { readServersFile, type ServersFile } from '../config/servers-file.js';
 import type { Environment, Settings } from '../config/settings.js';
 import { RuntimeEngine } from '../engine/engine.js';
 import type { Logger } from '../lib/log.js';
+import { BRIDGED_CAPABILITIES, bridgedPart } from '../upstream/bridge.js';
 import { openSession } from '../upstream/open-session.js';
 import { familyMemory } from '../upstream/stdio/family-memory.js';
 import { isOwnerGone, ownerMark, sweepOrphans } from '../upstream/stdio/orphans.js';
@@ -48,13 +49,20 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
       (stateDirectory === settings.home ? settings.contentPath : undefined) ??
       join(stateDirectory, 'content'),
     servers,
-    open: (definition, _tenant, signal) =>
+    open: (definition, { client }, signal, prior) =>
       openSession(definition, {
         signal,
         marker,
         baseEnv,
         logger,
         clientInfo: { name: 'mcp-runtime', version },
+        prior,
+        // A server of its own is told what this client can do; one for all, what any of them might. A client of the
+        // stateless revision says it anew with each request.
+        capabilities:
+          definition.sharing === 'per-client' && client && client.round === undefined
+            ? bridgedPart(client.capabilities)
+            : BRIDGED_CAPABILITIES,
       }),
     familyMemory,
     logger,

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
+import { dirname } from 'node:path';
 import { sha256 } from '../lib/hash.js';
-import { createLogger, type Logger } from '../lib/log.js';
+import { createLogger } from '../lib/log.js';
 import type { RuntimePort } from '../operations/table.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
 import { lazyPort } from './lazy-port.js';
@@ -46,8 +47,8 @@ export async function serve(flags: ServeFlags): Promise<number> {
     const port = lazyPort(opening.then((runtime) => runtime.port));
     face =
       flags.transport === 'stdio'
-        ? await serveOverStdio(port, flags, logger)
-        : await serveOverHttp(port, flags, logger, settings.httpToken);
+        ? await serveOverStdio(port, flags, options)
+        : await serveOverHttp(port, flags, options);
     const failed = opening.then(
       () => new Promise<never>(() => {}),
       (error: unknown) => Promise.reject(error),
@@ -71,14 +72,19 @@ function openRuntime(flags: ServeFlags, options: OpenOptions): Promise<RuntimeHa
   return openRemote(options, flags.engine, flags.engineKey ?? options.environment['MCP_RUNTIME_ENGINE_KEY']);
 }
 
-async function serveOverStdio(port: RuntimePort, flags: ServeFlags, logger: Logger): Promise<RunningFace> {
+async function serveOverStdio(
+  port: RuntimePort,
+  flags: ServeFlags,
+  options: OpenOptions,
+): Promise<RunningFace> {
+  const { logger } = options;
   const [{ createMcpFace }, { serveStdio }] = await Promise.all([
     import('../mcp/face.js'),
     import('../mcp/serve-stdio.js'),
   ]);
   const face = createMcpFace(port, {
     expose: flags.expose,
-    pins: (flags.pin ?? []).map(pinOf),
+    ...(await exposureOf(flags, options)),
     version: packageVersion(),
     logger,
   });
@@ -89,16 +95,17 @@ async function serveOverStdio(port: RuntimePort, flags: ServeFlags, logger: Logg
 async function serveOverHttp(
   port: RuntimePort,
   flags: ServeFlags,
-  logger: Logger,
-  token: string | undefined,
+  options: OpenOptions,
 ): Promise<RunningFace> {
+  const { logger, settings } = options;
+  const token = settings.httpToken;
   const [{ createHttpFace }, { LOOPBACK_HOSTS }] = await Promise.all([
     import('../http/face.js'),
     import('../http/guard.js'),
   ]);
   const face = createHttpFace(port, {
     expose: flags.expose,
-    pins: (flags.pin ?? []).map(pinOf),
+    ...(await exposureOf(flags, options)),
     version: packageVersion(),
     logger,
     ...(token === undefined ? {} : { verifyToken: oneToken(token) }),
@@ -110,6 +117,20 @@ async function serveOverHttp(
     `mcp-runtime listens on ${listening.url}/mcp (streamable HTTP) and ${listening.url}/sse\n`,
   );
   return { gone: new Promise(() => {}), close: () => listening.close() };
+}
+
+/** What of the upstream servers is shown. Whether whole ones are pinned must be known before the engine is there. */
+async function exposureOf(flags: ServeFlags, { settings, environment }: OpenOptions) {
+  const { readServersFile } = await import('../config/servers-file.js');
+  const { definitions } = await readServersFile(settings.configPath, {
+    environment,
+    mustExist: false,
+    baseDirectory: dirname(settings.configPath),
+  });
+  return {
+    pins: (flags.pin ?? []).map(pinOf),
+    wholePins: definitions.some(({ pin }) => pin === true),
+  };
 }
 
 /** The first slash ends the name of the server; names of tools may have more of them. */

@@ -4,6 +4,7 @@ import { learntMigrations } from '../catalog/learnt-store.js';
 import { createSearchIndex, loadStaticEmbedder } from '../catalog/search/index.js';
 import { ContentManager } from '../content/content-manager.js';
 import type { RuntimeEvent } from '../core/events.js';
+import type { UpstreamSession } from '../core/upstream.js';
 import type { Emitter } from '../lib/emitter.js';
 import type { Logger } from '../lib/log.js';
 import { openDatabase, type Sqlite } from '../lib/sqlite.js';
@@ -11,6 +12,7 @@ import { TaskQueue } from '../tasks/task-queue.js';
 import { type Discovery, openDiscovery } from './discovery.js';
 import type { EngineOptions } from './engine-options.js';
 import { Executor } from './executor.js';
+import { Forwarding } from './forwarding.js';
 import { Learner } from './learner.js';
 import { Learning } from './learning.js';
 import { Roster } from './roster.js';
@@ -26,6 +28,7 @@ export interface Parts {
   readonly learner: Learner;
   readonly learning: Learning;
   readonly executor: Executor;
+  readonly forwarding: Forwarding;
   readonly tasks: TaskQueue;
   readonly discovery: Discovery;
   readonly roster: Roster;
@@ -43,13 +46,17 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
   });
   // The three know each other only through these calls, so that none has to be made before the others.
   const supervisor: Supervisor = new Supervisor({
-    open: async (definition, tenant, signal) =>
-      options.open(await discovery.resolve(definition, signal), tenant, signal),
+    open: async (definition, tenant, signal) => {
+      const entry = catalog.get(definition.name);
+      const prior = entry?.stale === undefined ? entry?.identity?.protocolVersion : undefined;
+      return options.open(await discovery.resolve(definition, signal), tenant, signal, prior);
+    },
     maxRunning: settings.maxRunningServers,
     logger,
     onState: (server, state) => events.emit({ type: 'server-state', server, state }),
-    onReady: (server, session) => {
+    onReady: (server, session, clientId) => {
       learner.follow(server, session);
+      announce(server, session, clientId, events);
       learner.refresh(server, session).catch((error: unknown) => {
         logger.warn(
           { server, error: error instanceof Error ? error.message : String(error) },
@@ -66,6 +73,7 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
     onChange: (server) => events.emit({ type: 'catalog-changed', servers: [server] }),
   });
   const executor = new Executor({ catalog, supervisor, learner, content, autoStart: settings.autoStart });
+  const forwarding = new Forwarding({ catalog, learner, executor });
   const tasks = await TaskQueue.open({
     database: join(stateDirectory, 'tasks.db'),
     directory: join(stateDirectory, 'tasks'),
@@ -84,7 +92,28 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
   });
   const roster: Roster = new Roster(options.servers, { catalog, supervisor, tasks, discovery, emit });
   const learning = new Learning(catalog, learner, discovery);
-  return { catalogDb, catalog, content, supervisor, learner, learning, executor, tasks, discovery, roster };
+  return { catalogDb, catalog, content, supervisor, learner, learning, executor, forwarding, tasks, discovery, roster };
+}
+
+/** Hands on what a server tells everybody who uses it. */
+function announce(
+  server: string,
+  session: UpstreamSession,
+  clientId: string | undefined,
+  events: Emitter<RuntimeEvent>,
+): void {
+  const unsubscribe = session.subscribe((event) => {
+    if (event.type === 'notification') {
+      const { method, params } = event;
+      events.emit({ type: 'server-notification', server, clientId, method, params });
+    }
+    if (event.type === 'log' && event.belongs === undefined) {
+      const { level, logger, data } = event;
+      const params = { level, ...(logger === undefined ? {} : { logger }), data };
+      events.emit({ type: 'server-notification', server, clientId, method: 'notifications/message', params });
+    }
+  });
+  void session.ended.then(unsubscribe);
 }
 
 /** Without its table search goes by words alone, and says so. */

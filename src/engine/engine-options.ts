@@ -11,8 +11,16 @@ export interface EngineOptions {
   readonly stateDirectory: string;
   readonly contentDirectory: string;
   readonly servers: ServersFile;
-  /** Opens a session with an upstream. */
-  open(definition: ServerDefinition, tenant: Tenant, signal: AbortSignal): Promise<UpstreamSession>;
+  /**
+   * Opens a session with an upstream.
+   * @param prior the revision it spoke when it was learnt.
+   */
+  open(
+    definition: ServerDefinition,
+    tenant: Tenant,
+    signal: AbortSignal,
+    prior: string | undefined,
+  ): Promise<UpstreamSession>;
   /** Resident memory in bytes of a process and all it started; undefined where that cannot be told. */
   familyMemory(pid: number): Promise<number | undefined>;
   readonly logger: Logger;

@@ -167,6 +167,18 @@ export class RuntimeEngine implements RuntimePort {
     });
   }
 
+  async list_exposed(input: In<'list_exposed'>, { signal }: OperationContext): Promise<Out<'list_exposed'>> {
+    return this.#parts.forwarding.exposed(input, signal);
+  }
+
+  async forward_request(
+    input: In<'forward_request'>,
+    context: OperationContext,
+  ): Promise<Out<'forward_request'>> {
+    this.#refuseWhenClosing();
+    return this.#clients.during(context.caller.clientId, () => this.#parts.forwarding.request(input, context));
+  }
+
   async poll_task_result(
     input: In<'poll_task_result'>,
     { caller, signal }: OperationContext,

@@ -1,10 +1,13 @@
 import type { Catalog } from '../catalog/catalog.js';
 import type { ContentManager } from '../content/content-manager.js';
+import type { ClientLink } from '../core/client-link.js';
 import { RuntimeError } from '../core/errors.js';
 import type { Payload } from '../core/payload.js';
 import type { ListedTool } from '../core/server.js';
-import type { CallToolResult, Progress } from '../core/upstream.js';
+import type { CallToolResult, Progress, RequestOptions, UpstreamSession } from '../core/upstream.js';
 import type { Learner } from './learner.js';
+import { LogLevels } from './log-levels.js';
+import type { Lease } from './managed-server.js';
 import type { Supervisor } from './supervisor.js';
 
 /** One call of a tool, ready to be run now or later. */
@@ -21,8 +24,15 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   readonly progress?: ((progress: Progress) => void) | undefined;
   readonly meta?: Readonly<Record<string, unknown>> | undefined;
+  readonly client?: ClientLink | undefined;
   /** Until when what the result refers to must stay, ms since the epoch; asked when the result is there. */
   readonly keepUntil?: (() => number | undefined) | undefined;
+}
+
+/** Any request for a server, as it is. */
+export interface Forward extends Omit<Call, 'tool' | 'arguments'> {
+  readonly method: string;
+  readonly params: Readonly<Record<string, unknown>>;
 }
 
 /** Whether the tool itself says that calling it again does no harm; only then may a crash repeat it. */
@@ -36,6 +46,7 @@ export class Executor {
   readonly #learner: Learner;
   readonly #content: ContentManager;
   readonly #autoStart: boolean;
+  readonly #logLevels = new LogLevels();
   calls = 0;
   failedCalls = 0;
 
@@ -56,17 +67,22 @@ export class Executor {
   /**
    * Refuses what cannot be called, before anything is started or queued. What is not known yet because its server
    * was never learnt is let through: `run` finds out.
+   * @param tool undefined for what concerns the server as a whole.
    * @returns the tool as it is known, if it is.
    */
-  check(server: string, tool: string): ListedTool | undefined {
+  check(server: string, tool: string | undefined): ListedTool | undefined {
     const entry = this.#catalog.require(server);
     if (entry.definition.disabled) {
       throw new RuntimeError('SERVER_DISABLED', `The server "${server}" is disabled in its definition.`, {
         hint: 'The user can remove "disabled" in the servers file.',
       });
     }
-    const known = this.#catalog.tool(server, tool);
-    if (!known && (entry.learntAt !== undefined || entry.definition.blockedTools.includes(tool))) {
+    const known = tool === undefined ? undefined : this.#catalog.tool(server, tool);
+    if (
+      tool !== undefined &&
+      !known &&
+      (entry.learntAt !== undefined || entry.definition.blockedTools.includes(tool))
+    ) {
       throw this.#catalog.toolNotFound(server, tool);
     }
     if (!this.#autoStart && !this.#supervisor.isRunning(server)) {
@@ -82,31 +98,66 @@ export class Executor {
   }
 
   /** Calls the tool, starting its server if needed. The time-out counts from when the server is ready. */
-  async run(call: Call, options: CallOptions): Promise<Payload<CallToolResult>> {
-    this.calls += 1;
-    try {
+  run(call: Call, options: CallOptions): Promise<Payload<CallToolResult>> {
+    return this.#counted(async () => {
       const known = this.check(call.server, call.tool);
-      using lease = await this.#supervisor.lease(call.server, { clientId: call.clientId }, options.signal);
-      if (!known) await this.#mustExist(call, lease.session);
-      const result = await lease.session.callTool(call.tool, call.arguments, {
-        signal: options.signal,
-        timeoutMs: call.timeoutMs,
-        onProgress: options.progress,
-        meta: options.meta,
-      });
+      using lease = await this.#lease(call, options);
+      if (!known) await this.#mustExist(call.server, call.tool, lease.session);
+      const result = await lease.session.callTool(
+        call.tool,
+        call.arguments,
+        this.#requestOptions(call, options),
+      );
       this.#supervisor.countCall(call.server, call);
       return await this.#content.offload(result, {
         principal: call.principal,
         keepUntil: options.keepUntil?.(),
       });
+    });
+  }
+
+  /** Sends any request to a server, under the same rules; its result as it came. */
+  forward(request: Forward, options: CallOptions): Promise<Payload> {
+    return this.#counted(async () => {
+      const { server, method, params } = request;
+      const tool = method === 'tools/call' ? String(params['name']) : undefined;
+      const known = this.check(server, tool);
+      using lease = await this.#lease(request, options);
+      if (tool !== undefined && !known) await this.#mustExist(server, tool, lease.session);
+      const result = await lease.session.request(method, params, this.#requestOptions(request, options));
+      this.#supervisor.countCall(server, request);
+      return result;
+    });
+  }
+
+  async #lease(call: Omit<Forward, 'method' | 'params'>, { client, signal }: CallOptions): Promise<Lease> {
+    const lease = await this.#supervisor.lease(call.server, { clientId: call.clientId, client }, signal);
+    await this.#logLevels.apply(lease.session, client, signal);
+    return lease;
+  }
+
+  async #counted<T>(work: () => Promise<T>): Promise<T> {
+    this.calls += 1;
+    try {
+      return await work();
     } catch (error) {
       this.failedCalls += 1;
       throw error;
     }
   }
 
-  async #mustExist(call: Call, session: Parameters<Learner['refresh']>[1]): Promise<void> {
-    await this.#learner.refresh(call.server, session);
-    if (!this.#catalog.tool(call.server, call.tool)) throw this.#catalog.toolNotFound(call.server, call.tool);
+  async #mustExist(server: string, tool: string, session: UpstreamSession): Promise<void> {
+    await this.#learner.refresh(server, session);
+    if (!this.#catalog.tool(server, tool)) throw this.#catalog.toolNotFound(server, tool);
+  }
+
+  /** Where its definition says so, progress gives a call its time again, up to a hard total. */
+  #requestOptions(
+    { server, timeoutMs }: { server: string; timeoutMs: number },
+    { signal, progress, meta, client }: CallOptions,
+  ): RequestOptions {
+    const { resetTimeoutOnProgress, maxTimeoutMs = timeoutMs } = this.#catalog.require(server).definition;
+    const total = resetTimeoutOnProgress ? { maxTimeoutMs: Math.max(timeoutMs, maxTimeoutMs) } : {};
+    return { signal, timeoutMs, onProgress: progress, meta, client, ...total };
   }
 }

@@ -2,11 +2,13 @@ import {
   type CreateMcpHandlerOptions,
   classifyInboundRequest,
   createMcpHandler,
+  type McpHttpHandler,
 } from '@modelcontextprotocol/server';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../lib/log.js';
-import type { Expose } from '../mcp/call.js';
-import { createMcpFace } from '../mcp/face.js';
+import type { Expose } from '../mcp/expose.js';
+import type { Pin } from '../mcp/exposure.js';
+import { type Announcement, createMcpFace } from '../mcp/face.js';
 import type { RuntimePort } from '../operations/table.js';
 import { notAllowed, refusal, refuseAsRpc, tooManySessions } from './answers.js';
 import { authentication, mustBeSafe } from './authentication.js';
@@ -21,6 +23,8 @@ import { legacyOther, legacyPost, type StreamableSession } from './streamable.js
 
 export interface HttpFaceOptions {
   readonly expose: Expose;
+  readonly pins?: readonly Pin[] | undefined;
+  readonly wholePins?: boolean | undefined;
   readonly version: string;
   readonly logger: Logger;
   /** Who holds the token; undefined when nobody does. Compares in constant time (`sameSecret`). */
@@ -80,6 +84,8 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
     },
     { legacy: 'reject', onerror, maxRequestBodySize: maxBodyBytes },
   );
+
+  face.announcements((announcement) => publish(modern.notify, announcement));
 
   async function mcp(c: Context<FaceEnv>): Promise<Response> {
     const request = c.req.raw;
@@ -169,6 +175,14 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
       });
     },
   };
+}
+
+/** Subscriptions of the stateless revision are kept by the SDK. */
+function publish(notify: McpHttpHandler['notify'], { method, params }: Announcement): void {
+  if (method === 'notifications/tools/list_changed') notify.toolsChanged();
+  if (method === 'notifications/prompts/list_changed') notify.promptsChanged();
+  if (method === 'notifications/resources/list_changed') notify.resourcesChanged();
+  if (method === 'notifications/resources/updated') notify.resourceUpdated(String(params?.['uri']));
 }
 
 /** `reject`: what fits neither era. */

@@ -1,6 +1,7 @@
 import type { Progress } from '../core/upstream.js';
 
-const GAP_MS = 100;
+const WINDOW_MS = 1_000;
+const PER_WINDOW = 10;
 
 /**
  * Lets at most ten progress reports a second through, and always the last one. MCP wants progress to increase with
@@ -9,7 +10,8 @@ const GAP_MS = 100;
 export class ProgressGate {
   readonly #deliver: (progress: Progress) => void;
   #last = Number.NEGATIVE_INFINITY;
-  #deliveredAt = Number.NEGATIVE_INFINITY;
+  /** When the latest were let through; a few steps in a row all arrive. */
+  #delivered: readonly number[] = [];
   #held: Progress | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -21,7 +23,8 @@ export class ProgressGate {
     if (!Number.isFinite(progress.progress) || progress.progress <= this.#last) return;
     this.#last = progress.progress;
     this.#held = progress;
-    const wait = this.#deliveredAt + GAP_MS - performance.now();
+    const oldest = this.#delivered.length < PER_WINDOW ? undefined : this.#delivered[0];
+    const wait = oldest === undefined ? 0 : oldest + WINDOW_MS - performance.now();
     if (wait <= 0) this.#flush();
     else this.#timer ??= setTimeout(() => this.#flush(), wait);
   }
@@ -38,7 +41,7 @@ export class ProgressGate {
     const held = this.#held;
     this.#held = undefined;
     if (!held) return;
-    this.#deliveredAt = performance.now();
+    this.#delivered = [...this.#delivered.slice(1 - PER_WINDOW), performance.now()];
     this.#deliver(held);
   }
 }

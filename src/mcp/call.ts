@@ -9,13 +9,11 @@ import { invoke } from '../operations/invoke.js';
 import { isOperationName, type OperationName, operations, type Runtime } from '../operations/table.js';
 import { type ToolDefinition, toolDefinitions } from '../operations/tool-definition.js';
 import { errorResult, unexpected } from './error-result.js';
+import type { Expose } from './expose.js';
 import { ROUTER_NAME, routerDefinition, unwrapRouterCall } from './router.js';
 
-/** `tools`: one MCP tool for each operation. `router`: a single tool that takes the operation as a parameter. */
-export type Expose = 'tools' | 'router';
-
 export const exposedTools = (expose: Expose): readonly ToolDefinition[] =>
-  expose === 'tools' ? toolDefinitions() : [routerDefinition()];
+  expose === 'tools' ? toolDefinitions() : expose === 'router' ? [routerDefinition()] : [];
 
 /**
  * Runs one `tools/call`. A failure of the tool is a result with `isError`, so that the model can act on it.
@@ -33,7 +31,7 @@ export async function callTool(
     const call =
       name === ROUTER_NAME ? unwrapRouterCall(params?.['arguments']) : { name, args: params?.['arguments'] };
     if (!isOperationName(call.name)) throw new Error(`a tool without an operation: ${call.name}`);
-    return await run(runtime, call.name, call.args, context);
+    return await runOperation(runtime, call.name, call.args, context);
   } catch (error) {
     const known = unexpected(error);
     if (!context.signal.aborted && !(error instanceof RuntimeError)) {
@@ -43,7 +41,8 @@ export async function callTool(
   }
 }
 
-async function run<Name extends OperationName>(
+/** Runs an operation and gives its answer as a tool's result. */
+export async function runOperation<Name extends OperationName>(
   runtime: Runtime,
   name: Name,
   args: unknown,

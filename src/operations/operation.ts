@@ -3,8 +3,8 @@ import type { Payload } from '../core/payload.js';
 import type { ToolAnnotations } from '../core/server.js';
 import type { CallToolResult } from '../core/upstream.js';
 
-/** Who may see an operation: a model through MCP, or only a person at the command line. */
-export type Audience = 'model' | 'operator';
+/** Who may see an operation: a model through MCP, a person at the command line, or a front-end by itself. */
+export type Audience = 'model' | 'operator' | 'face';
 
 /**
  * One operation as data: everything that a face needs to offer it. MCP tools, wire methods and CLI commands are

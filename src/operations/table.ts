@@ -11,6 +11,7 @@ import {
   searchTools,
 } from './discovery.js';
 import { cancelTask, executeTool, listTasks, pollTaskResult } from './execution.js';
+import { forwardRequest, listExposed } from './forwarding.js';
 import {
   getStatistics,
   getStatus,
@@ -39,6 +40,8 @@ export const operations = {
   get_statistics: getStatistics,
   learn_servers: learnServers,
   get_status: getStatus,
+  list_exposed: listExposed,
+  forward_request: forwardRequest,
   review_server: reviewServer,
 } as const;
 

@@ -67,6 +67,17 @@ export async function openSession(
   definition: ServerDefinition,
   options: OpenSessionOptions,
 ): Promise<UpstreamSession> {
+  try {
+    return await attempt(definition, options);
+  } catch (error) {
+    // The remembered way may have killed a server that speaks another one by now: that is no crash of its own.
+    const remembered = options.prior === STATELESS_VERSION && !options.signal.aborted;
+    if (!remembered || !(error instanceof RuntimeError) || error.code !== 'SERVER_START_FAILED') throw error;
+    return attempt(definition, { ...options, prior: undefined });
+  }
+}
+
+async function attempt(definition: ServerDefinition, options: OpenSessionOptions): Promise<UpstreamSession> {
   const { name, startTimeoutMs } = definition;
   const { signal, logger, maxMessageBytes = MAX_MESSAGE_BYTES } = options;
   if (signal.aborted) throw cancelled(name, 'initialize', signal.reason);

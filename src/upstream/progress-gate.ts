@@ -1,6 +1,7 @@
 import type { Progress } from '../core/upstream.js';
 
-const GAP_MS = 100;
+const WINDOW_MS = 1_000;
+const PER_WINDOW = 10;
 
 /**
  * Lets at most ten progress reports a second through, and always the last one. Reports that go backwards or carry no
@@ -10,7 +11,8 @@ export class ProgressGate {
   readonly #deliver: (progress: Progress) => void;
   readonly #now: () => number;
   #last = Number.NEGATIVE_INFINITY;
-  #deliveredAt = Number.NEGATIVE_INFINITY;
+  /** When the latest were let through; a few steps in a row all arrive. */
+  #delivered: readonly number[] = [];
   #held: Progress | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -29,7 +31,8 @@ export class ProgressGate {
       ...(typeof total === 'number' ? { total } : {}),
       ...(typeof message === 'string' ? { message } : {}),
     };
-    const wait = this.#deliveredAt + GAP_MS - this.#now();
+    const oldest = this.#delivered.length < PER_WINDOW ? undefined : this.#delivered[0];
+    const wait = oldest === undefined ? 0 : oldest + WINDOW_MS - this.#now();
     if (wait <= 0) this.#flush();
     else this.#timer ??= setTimeout(() => this.#flush(), wait);
   }
@@ -46,7 +49,7 @@ export class ProgressGate {
     const held = this.#held;
     this.#held = undefined;
     if (!held) return;
-    this.#deliveredAt = this.#now();
+    this.#delivered = [...this.#delivered.slice(1 - PER_WINDOW), this.#now()];
     try {
       this.#deliver(held);
     } catch {

@@ -1,11 +1,14 @@
 import type { Caller, OperationContext } from '../core/caller.js';
+import type { ClientLink } from '../core/client-link.js';
 import { RuntimeError } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { OperationName } from '../operations/table.js';
+import { late, lost, withdrawn } from './call-errors.js';
 import { Channel, type ChannelEnd } from './channel.js';
 import { PROTOCOL_VERSION, type ServerFrame, serverFrame, type Welcome } from './frames.js';
 import { type ChannelLimits, INLINE_CHARS } from './limits.js';
 import type { LinkClient } from './link.js';
+import { passOn } from './questions.js';
 import { quickServerFrame } from './quick-frames.js';
 import { decodeResult } from './result.js';
 
@@ -13,6 +16,7 @@ interface Waiting {
   readonly resolve: (output: never) => void;
   readonly reject: (error: RuntimeError) => void;
   readonly progress: OperationContext['progress'];
+  readonly client: OperationContext['client'];
   readonly clientId: string;
   readonly release: () => void;
   /** Whether the link has it: then it may run. */
@@ -149,6 +153,7 @@ export class ClientSession {
         resolve,
         reject,
         progress: context.progress,
+        client: context.client,
         clientId: context.caller.clientId,
         release: () => {
           clearTimeout(timer);
@@ -174,7 +179,8 @@ export class ClientSession {
     const { clientId } = context.caller;
     const caller = JSON.stringify(this.#attached.has(clientId) ? clientId : context.caller);
     const progress = context.progress === undefined ? '' : ',"progress":true';
-    const head = `{"type":"request","id":${id},"op":"${op}","caller":${caller},"deadline":${deadline}${progress}`;
+    const client = context.client === undefined ? '' : `,"client":${factsOf(context.client)}`;
+    const head = `{"type":"request","id":${id},"op":"${op}","caller":${caller},"deadline":${deadline}${progress}${client}`;
     const gate = () => {
       waiting.sent = this.#waiting.has(id);
       return waiting.sent;
@@ -222,6 +228,12 @@ export class ClientSession {
       case 'progress':
         this.#waiting.get(frame.id)?.progress?.(frame.progress);
         return;
+      case 'ask':
+        passOn(frame, this.#waiting.get(frame.id)?.client, (answer) => this.#channel.send(answer));
+        return;
+      case 'tell':
+        this.#waiting.get(frame.id)?.client?.tell(frame.method, frame.params);
+        return;
       case 'retired':
         this.#retired?.(frame.accepted);
         return;
@@ -256,6 +268,10 @@ export class ClientSession {
   }
 }
 
+function factsOf({ capabilities, logLevel, round }: ClientLink): string {
+  return JSON.stringify({ capabilities, logLevel, round });
+}
+
 function print(input: unknown, meta: OperationContext['meta']): string {
   try {
     const more = meta === undefined ? '' : `,"meta":${JSON.stringify(meta)}`;
@@ -265,36 +281,4 @@ function print(input: unknown, meta: OperationContext['meta']): string {
       cause: error,
     });
   }
-}
-
-function withdrawn(reason: unknown): RuntimeError {
-  return reason instanceof RuntimeError
-    ? reason
-    : new RuntimeError('CANCELLED', 'The caller withdrew the request.', { cause: reason });
-}
-
-function late(op: OperationName, waitMs: number, sent: boolean): RuntimeError {
-  return new RuntimeError(
-    'TIMEOUT',
-    sent
-      ? `The engine did not answer ${op} within ${waitMs} ms; it may have been executed.`
-      : `The engine took no request within ${waitMs} ms; ${op} was not executed.`,
-    { data: { executed: sent ? 'unknown' : false } },
-  );
-}
-
-function lost(end: ChannelEnd, mayHaveRun: boolean): RuntimeError {
-  if (mayHaveRun)
-    return new RuntimeError(
-      'OUTCOME_UNKNOWN',
-      `The engine was lost while the call was running: ${end.message}`,
-      {
-        hint: 'Look whether it took effect before you try it again.',
-        data: { reason: end.reason },
-      },
-    );
-  const code = end.reason === 'draining' ? 'ENGINE_DRAINING' : 'ENGINE_UNAVAILABLE';
-  return new RuntimeError(code, `The engine is gone, and the call was not executed: ${end.message}`, {
-    data: { reason: end.reason, executed: false },
-  });
 }

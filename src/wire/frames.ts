@@ -64,6 +64,16 @@ const requestSchema = z.object({
   /** In the clock of the engine. After it the request is not begun. */
   deadline: z.number(),
   progress: z.boolean().optional(),
+  /** The client of the call, where it can be asked and told things while it waits. */
+  client: z
+    .object({
+      capabilities: z.record(z.string(), z.unknown()),
+      logLevel: z.string().max(64).optional(),
+      round: z
+        .object({ inputResponses: z.unknown().optional(), requestState: z.unknown().optional() })
+        .optional(),
+    })
+    .optional(),
   /** Small: here. Large: `{input, meta}` is the body. */
   input: z.unknown().optional(),
   meta: z.record(z.string(), z.unknown()).optional(),
@@ -79,6 +89,14 @@ export const clientFrame = z.discriminatedUnion('type', [
   z.object({ type: z.literal('detach'), clientId: z.string().max(256) }),
   z.object({ type: z.literal('subscribe'), on: z.boolean() }),
   z.object({ type: z.literal('cancel'), id }),
+  /** What the client answered to `ask`: a result, or an error for the server. */
+  z.object({
+    type: z.literal('answer'),
+    id,
+    ask: id,
+    result: z.unknown().optional(),
+    error: z.object({ code: z.number(), message: z.string(), data: z.unknown().optional() }).optional(),
+  }),
   /** A newer front-end asks an engine that nobody else needs to make room. */
   z.object({ type: z.literal('retire') }),
   ...shared,
@@ -120,6 +138,21 @@ export const serverFrame = z.discriminatedUnion('type', [
       total: z.number().optional(),
       message: z.string().optional(),
     }),
+  }),
+  /** A server asks the client of the call. */
+  z.object({
+    type: z.literal('ask'),
+    id,
+    ask: id,
+    method: z.string().max(256),
+    params: z.unknown().optional(),
+  }),
+  /** A server tells the client of the call. */
+  z.object({
+    type: z.literal('tell'),
+    id,
+    method: z.string().max(256),
+    params: z.record(z.string(), z.unknown()),
   }),
   z.object({ type: z.literal('retired'), accepted: z.boolean() }),
   z.object({ type: z.literal('event'), event: z.custom<RuntimeEvent>(isEvent) }),

@@ -1,3 +1,4 @@
+import { RuntimeError } from '../core/errors.js';
 import { Payload } from '../core/payload.js';
 import type { ServerFrame } from './frames.js';
 import { INLINE_CHARS } from './limits.js';
@@ -54,4 +55,16 @@ export function decodeResult(frame: ResultFrame, body: Uint8Array | undefined): 
     else output[key] = payload;
   }
   return output;
+}
+
+/** The failure of a call for the wire; a long one loses its facts before it loses its meaning. */
+export function encodeError(id: number, error: unknown, maxChars: number): string {
+  const known =
+    error instanceof RuntimeError
+      ? error
+      : new RuntimeError('INTERNAL', error instanceof Error ? error.message : String(error));
+  const json = JSON.stringify({ type: 'error', id, error: known.toJSON() });
+  if (json.length <= maxChars) return json;
+  const { code, message, retryable } = known;
+  return JSON.stringify({ type: 'error', id, error: { code, message: message.slice(0, 2_000), retryable } });
 }

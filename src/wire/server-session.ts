@@ -6,8 +6,9 @@ import { Channel, type ChannelEnd } from './channel.js';
 import { type ClientFrame, clientFrame, PROTOCOL_VERSION } from './frames.js';
 import type { ChannelLimits } from './limits.js';
 import type { LinkConnection } from './link.js';
+import { Questions } from './questions.js';
 import { quickClientFrame } from './quick-frames.js';
-import { encodeResult } from './result.js';
+import { encodeError, encodeResult } from './result.js';
 
 type Request = Extract<ClientFrame, { type: 'request' }>;
 type Hello = Extract<ClientFrame, { type: 'hello' }>;
@@ -44,6 +45,7 @@ export class ServerSession {
   readonly channel: Channel<ClientFrame>;
   readonly #host: SessionHost;
   readonly #calls = new Map<number, Call>();
+  readonly #questions = new Questions();
   readonly #callers = new Map<string, { caller: Caller; detach: () => void }>();
   readonly #sweep: NodeJS.Timeout;
   readonly #helloTimer: NodeJS.Timeout;
@@ -103,6 +105,9 @@ export class ServerSession {
         return;
       case 'cancel':
         this.#cancel(frame.id);
+        return;
+      case 'answer':
+        this.#questions.answer(frame);
         return;
       case 'attach':
         this.#attach(frame.caller);
@@ -183,7 +188,7 @@ export class ServerSession {
     this.#lastId = Math.max(this.#lastId, id);
     const call: Call = { controller: new AbortController(), deadline: frame.deadline, withdrawn: false };
     this.#calls.set(id, call);
-    const context = this.#context(id, call, caller, frame.progress === true, meta);
+    const context = this.#context(call, caller, frame, meta);
     void this.#run(id, call, op, input, context);
   }
 
@@ -206,22 +211,28 @@ export class ServerSession {
   }
 
   #context(
-    id: number,
     call: Call,
     caller: Caller,
-    progress: boolean,
+    { id, progress, client }: Request,
     meta: Request['meta'],
   ): OperationContext {
+    const waits = () => this.#calls.get(id) === call && !call.withdrawn;
     return {
       caller,
       signal: call.controller.signal,
       ...(meta === undefined ? {} : { meta }),
-      ...(progress
+      ...(client === undefined
+        ? {}
+        : {
+            client: this.#questions.link(id, caller.clientId, client, (frame) => {
+              if (waits()) this.channel.send(frame);
+            }),
+          }),
+      ...(progress === true
         ? {
             progress: (progress) => {
               // Progress is news: a front-end that is behind gets the newest later, not all of it.
-              if (this.#calls.get(id) === call && !call.withdrawn && !this.channel.congested)
-                this.channel.send({ type: 'progress', id, progress });
+              if (waits() && !this.channel.congested) this.channel.send({ type: 'progress', id, progress });
             },
           }
         : {}),
@@ -248,6 +259,7 @@ export class ServerSession {
 
   #settle(id: number, call: Call): void {
     if (this.#calls.get(id) === call) this.#calls.delete(id);
+    this.#questions.drop(id);
   }
 
   #answer(id: number, output: object): void {
@@ -262,20 +274,7 @@ export class ServerSession {
   }
 
   #fail(id: number, error: unknown): void {
-    const known =
-      error instanceof RuntimeError
-        ? error
-        : new RuntimeError('INTERNAL', error instanceof Error ? error.message : String(error));
-    let json = JSON.stringify({ type: 'error', id, error: known.toJSON() });
-    if (json.length > this.channel.limits.partBytes) {
-      const { code, message, retryable } = known;
-      json = JSON.stringify({
-        type: 'error',
-        id,
-        error: { code, message: message.slice(0, 2_000), retryable },
-      });
-    }
-    this.channel.sendText(json);
+    this.channel.sendText(encodeError(id, error, this.channel.limits.partBytes));
   }
 
   /** The last resort: an engine ends its calls itself, long before. */

@@ -2,7 +2,12 @@ import { PNG, WAV } from './fixture-content.mjs';
 
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
 const none = { type: 'object', properties: {} };
-const tool = (name, run, inputSchema = none) => ({ name, description: `Fixture: ${name}.`, inputSchema, run });
+const tool = (name, run, inputSchema = none) => ({
+  name,
+  description: `Fixture: ${name}.`,
+  inputSchema,
+  run,
+});
 
 const form = (message, properties, required = Object.keys(properties)) => ({
   method: 'elicitation/create',

@@ -110,7 +110,8 @@ const handlers = {
     return tool.run(params.arguments ?? {}, context);
   },
   'resources/list': () => cacheable({ resources: resources.map(({ contents: _contents, ...one }) => one) }),
-  'resources/templates/list': () => cacheable({ resourceTemplates: templates.map(({ read: _read, ...one }) => one) }),
+  'resources/templates/list': () =>
+    cacheable({ resourceTemplates: templates.map(({ read: _read, ...one }) => one) }),
   'resources/read': ({ params }) => {
     const { uri } = params;
     const contents =
@@ -125,7 +126,9 @@ const handlers = {
     if (!prompt) throw new RpcError(-32602, `Unknown prompt: ${params?.name}`);
     return prompt.get(params.arguments ?? {}, context);
   },
-  'completion/complete': () => ({ completion: { values: ['paris', 'park', 'party'], total: 3, hasMore: false } }),
+  'completion/complete': () => ({
+    completion: { values: ['paris', 'park', 'party'], total: 3, hasMore: false },
+  }),
   ...(modern
     ? {
         'server/discover': () => ({
@@ -173,11 +176,19 @@ async function handle(request) {
       throw new RpcError(-32022, 'Unsupported protocol version', { supported: ['2026-07-28'] });
     const result = await handler(request, contextOf(request));
     if (own.signal.aborted) return;
-    send({ id, result: modern ? { resultType: 'complete', _meta: { [`${META}serverInfo`]: serverInfo }, ...result } : result });
+    send({
+      id,
+      result: modern
+        ? { resultType: 'complete', _meta: { [`${META}serverInfo`]: serverInfo }, ...result }
+        : result,
+    });
   } catch (error) {
     if (error instanceof NeedsInput) {
       const { inputRequests, requestState } = error;
-      send({ id, result: { resultType: 'input_required', inputRequests, ...(requestState ? { requestState } : {}) } });
+      send({
+        id,
+        result: { resultType: 'input_required', inputRequests, ...(requestState ? { requestState } : {}) },
+      });
     } else {
       const { code = -32603, message, data } = error;
       send({ id, error: { code, message, ...(data === undefined ? {} : { data }) } });
@@ -196,7 +207,8 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   } else if (message.method === undefined) {
     const pending = waiting.get(message.id);
     waiting.delete(message.id);
-    if (message.error) pending?.reject(new RpcError(message.error.code, message.error.message, message.error.data));
+    if (message.error)
+      pending?.reject(new RpcError(message.error.code, message.error.message, message.error.data));
     else pending?.resolve(message.result);
   }
 });

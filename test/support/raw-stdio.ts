@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { silentLogger } from '../../src/lib/log.js';
-import type { Expose } from '../../src/mcp/call.js';
+import type { Expose } from '../../src/mcp/expose.js';
 import { createMcpFace } from '../../src/mcp/face.js';
 import { type ServeStdioOptions, serveStdio } from '../../src/mcp/serve-stdio.js';
 import { type MemoryRuntime, memoryRuntime } from './memory-runtime.js';

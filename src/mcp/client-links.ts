@@ -1,0 +1,77 @@
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  LOG_LEVEL_META_KEY,
+  type Server,
+  type ServerContext,
+} from '@modelcontextprotocol/server';
+import type { ClientLink } from '../core/client-link.js';
+import type { RoundCall } from './rounds.js';
+
+/** Takes any answer as it is: what a client answers is for the server that asked to judge. */
+const AS_IT_IS = {
+  '~standard': { version: 1 as const, vendor: 'mcp-runtime', validate: (value: unknown) => ({ value }) },
+};
+
+/** A person may think for a while; the call's own end takes the question back. */
+const ANSWER_MS = 3_600_000;
+
+/** The client of a revision with sessions: it is asked on the stream of the request that it waits for. */
+export function sessionLink(
+  clientId: string,
+  server: Server,
+  context: ServerContext,
+  logLevel: string | undefined,
+): ClientLink {
+  const { mcpReq } = context;
+  return {
+    clientId,
+    capabilities: { ...server.getClientCapabilities() },
+    logLevel,
+    ask: async (method, params) => {
+      const request = {
+        method,
+        ...(params === undefined ? {} : { params: params as Record<string, unknown> }),
+      };
+      return mcpReq.send(request as Parameters<typeof mcpReq.send>[0], AS_IT_IS, {
+        timeout: ANSWER_MS,
+        signal: mcpReq.signal,
+      });
+    },
+    tell: (method, params) => tell(context, method, params),
+  };
+}
+
+/** The client of 2026-07-28: what is asked becomes the result of its request, and it comes again with the answer. */
+export function roundLink(clientId: string, context: ServerContext, call: RoundCall): ClientLink {
+  const { mcpReq } = context;
+  const envelope = (mcpReq.envelope ?? {}) as Record<string, unknown>;
+  const capabilities = envelope[CLIENT_CAPABILITIES_META_KEY];
+  const logLevel = envelope[LOG_LEVEL_META_KEY];
+  return {
+    clientId,
+    capabilities: typeof capabilities === 'object' && capabilities !== null ? { ...capabilities } : {},
+    logLevel: typeof logLevel === 'string' ? logLevel : undefined,
+    ask: (method, params) => call.ask(method, params),
+    round: roundOf(context),
+    tell: (method, params) => {
+      // In this revision a client that named no level wants no log.
+      if (method !== 'notifications/message' || logLevel !== undefined) tell(context, method, params);
+    },
+  };
+}
+
+/** What the client brought along of an earlier round. */
+export function roundOf({ mcpReq }: ServerContext) {
+  const requestState = mcpReq.requestState?.();
+  return {
+    ...(mcpReq.inputResponses === undefined ? {} : { inputResponses: mcpReq.inputResponses }),
+    ...(requestState === undefined ? {} : { requestState }),
+  };
+}
+
+function tell({ mcpReq }: ServerContext, method: string, params: Readonly<Record<string, unknown>>): void {
+  const notification = { method, params: { ...params } };
+  mcpReq.notify(notification as Parameters<typeof mcpReq.notify>[0]).catch(() => {
+    // The client left; its call will find out too.
+  });
+}
