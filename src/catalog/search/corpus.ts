@@ -54,18 +54,20 @@ export interface Corpus {
 
 export interface FindOptions {
   readonly method: SearchMethod;
-  readonly accept: (slot: number) => boolean;
+  /** All, without it. */
+  readonly accept?: ((slot: number) => boolean) | undefined;
   readonly vector?: ModelVector;
 }
 
 /** An empty corpus; without an embedder it finds by words alone. */
 export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
   const lexical = createLexicalIndex();
-  const shipped = embedder && createDenseSpace(embedder.id, embedder.dimensions, true);
+  const shipped = embedder && createDenseSpace(embedder.id, embedder.dimensions);
   const vectoriser = embedder && createVectoriser(embedder);
   const matcher = embedder && createWordMatcher(embedder);
   let other: DenseSpace | undefined;
   let scores = new Float32Array(256);
+  let alive = new Uint8Array(256);
   let free: number[] = [];
   let dead: number[] = [];
   let next = 0;
@@ -79,13 +81,16 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
   };
 
   /** Words: the best slots, with each slot's score left in `scores` until `release`. */
-  const byWords = (text: string, accept: (slot: number) => boolean) => {
+  const byWords = (text: string, accept: FindOptions['accept']) => {
     const touched: number[] = [];
     const perfect = lexical.score(weighted(text), scores, touched);
     const top = createTop(POOL);
+    let floor = top.floor;
     for (const slot of touched) {
       const score = scores[slot] as number;
-      if (score > top.floor && accept(slot)) top.offer(slot, score);
+      if (score <= floor || alive[slot] === 0 || (accept !== undefined && !accept(slot))) continue;
+      top.offer(slot, score);
+      floor = top.floor;
     }
     return { touched, perfect, best: top.slots() };
   };
@@ -117,7 +122,13 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
     },
     add(fields) {
       const slot = free.pop() ?? next++;
-      if (slot >= scores.length) scores = new Float32Array(2 * slot);
+      if (slot >= scores.length) {
+        scores = new Float32Array(2 * slot);
+        const flags = new Uint8Array(2 * slot);
+        flags.set(alive);
+        alive = flags;
+      }
+      alive[slot] = 1;
       lexical.add(slot, fields);
       const meaning = vectoriser?.document(fields);
       if (meaning?.vector !== undefined) {
@@ -128,6 +139,7 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
       return slot;
     },
     remove(slot) {
+      alive[slot] = 0;
       lexical.remove(slot);
       shipped?.remove(slot);
       matcher?.remove(slot);
@@ -137,7 +149,7 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
       reclaim();
     },
     setVector(slot, model, vector) {
-      if (other?.model !== model) other = createDenseSpace(model, vector.length, false);
+      if (other?.model !== model) other = createDenseSpace(model, vector.length);
       other.set(slot, vector);
     },
     hasVector: (slot, model) => other?.model === model && other.has(slot),

@@ -1,13 +1,7 @@
+import { createByteScan, MOST_AT_ONCE } from './scan-kernel.js';
 import { createTop } from './top.js';
-import { dot, dotBytes } from './vector.js';
 
-// Principal components come first in the shipped table, so a quarter of them is enough to find who is worth comparing
-// in full; below this many documents the saving is not worth the second pass.
-const COARSE_FROM = 3_000;
-const COARSE_DIMENSIONS = 64;
-const COARSE_KEEPS = 4;
-
-/** Vectors of one model, by slot. */
+/** Vectors of one model, by slot, kept as bytes with a scale each: a cosine is true to some thousandths. */
 export interface DenseSpace {
   /** The id of the embedder that made them. */
   readonly model: string;
@@ -17,49 +11,24 @@ export interface DenseSpace {
   has(slot: number): boolean;
   /** Cosine of `slot` with `query`; 0 when the slot has no vector. */
   similarity(slot: number, query: Float32Array): number;
-  /** The best `count` slots for `query` among those that `accept` takes. */
-  nearest(query: Float32Array, count: number, accept: (slot: number) => boolean): number[];
+  /** The best `count` slots for `query` among those that `accept` takes (all, without it). */
+  nearest(query: Float32Array, count: number, accept?: (slot: number) => boolean): number[];
 }
 
-/** An empty space; `coarse` when leading dimensions matter most, as after a principal component rotation. */
-export function createDenseSpace(model: string, dimensions: number, coarse: boolean): DenseSpace {
-  let vectors = new Float32Array(0);
-  let rough = new Int8Array(0);
-  let present = new Uint8Array(0);
+/** An empty space. */
+export function createDenseSpace(model: string, dimensions: number): DenseSpace {
+  const scan = createByteScan(dimensions);
+  // The scale of each slot's bytes; 0 where there is no vector.
+  let scales = new Float32Array(0);
   let end = 0;
-  let count = 0;
 
   const grow = (slot: number): void => {
-    if (slot < present.length) return;
-    const capacity = Math.max(256, slot + 1, Math.ceil(present.length * 1.5));
-    const more = new Float32Array(capacity * dimensions);
-    more.set(vectors);
-    vectors = more;
-    if (coarse) {
-      const roughly = new Int8Array(capacity * COARSE_DIMENSIONS);
-      roughly.set(rough);
-      rough = roughly;
-    }
-    const flags = new Uint8Array(capacity);
-    flags.set(present);
-    present = flags;
-  };
-
-  const scan = (
-    wanted: number,
-    accept: (slot: number) => boolean,
-    scoreOf: (slot: number) => number,
-  ): number[] => {
-    const top = createTop(wanted);
-    let floor = top.floor;
-    for (let slot = 0; slot < end; slot++) {
-      if (present[slot] === 0) continue;
-      const score = scoreOf(slot);
-      if (score <= floor || !accept(slot)) continue;
-      top.offer(slot, score);
-      floor = top.floor;
-    }
-    return top.slots();
+    if (slot < scales.length) return;
+    const capacity = Math.max(64, slot + 1, Math.ceil(scales.length * 1.5));
+    scan.reserve(capacity);
+    const more = new Float32Array(capacity);
+    more.set(scales);
+    scales = more;
   };
 
   return {
@@ -67,39 +36,47 @@ export function createDenseSpace(model: string, dimensions: number, coarse: bool
     dimensions,
     set(slot, vector) {
       grow(slot);
-      if (present[slot] === 0) count++;
-      present[slot] = 1;
-      vectors.set(vector, slot * dimensions);
-      if (coarse) rough.set(roughly(vector), slot * COARSE_DIMENSIONS);
+      scales[slot] = quantise(vector, scan.at(slot));
       end = Math.max(end, slot + 1);
     },
     remove(slot) {
-      if (present[slot] !== 1) return;
-      present[slot] = 0;
-      count--;
+      if (slot < scales.length) scales[slot] = 0;
     },
-    has: (slot) => present[slot] === 1,
-    similarity: (slot, query) =>
-      present[slot] === 1 ? dot(vectors, slot * dimensions, query, dimensions) : 0,
-    nearest(query, wanted, accept) {
-      const exact = (slot: number): number => dot(vectors, slot * dimensions, query, dimensions);
-      if (!coarse || count < COARSE_FROM) return scan(wanted, accept, exact);
-      const asked = roughly(query);
-      const near = scan(wanted * COARSE_KEEPS, accept, (slot) =>
-        dotBytes(rough, slot * COARSE_DIMENSIONS, asked),
-      );
-      const top = createTop(wanted);
-      for (const slot of near) top.offer(slot, exact(slot));
+    has: (slot) => (scales[slot] ?? 0) > 0,
+    similarity(slot, query) {
+      const scale = scales[slot] ?? 0;
+      if (scale === 0) return 0;
+      const bytes = scan.at(slot);
+      let sum = 0;
+      for (let i = 0; i < dimensions; i++) sum += (bytes[i] as number) * (query[i] as number);
+      return scale * sum;
+    },
+    nearest(query, count, accept) {
+      const asked = new Int8Array(8 * Math.ceil(dimensions / 8));
+      quantise(query, asked);
+      const top = createTop(count);
+      let floor = top.floor;
+      for (let from = 0; from < end; from += MOST_AT_ONCE) {
+        const to = Math.min(end, from + MOST_AT_ONCE);
+        const products = scan.products(asked, from, to);
+        for (let slot = from; slot < to; slot++) {
+          const scale = scales[slot] as number;
+          const score = scale * (products[slot - from] as number);
+          if (scale === 0 || score <= floor || (accept !== undefined && !accept(slot))) continue;
+          top.offer(slot, score);
+          floor = top.floor;
+        }
+      }
       return top.slots();
     },
   };
 }
 
-/** Leading components as bytes; a component of a vector of length one is seldom beyond a half. */
-function roughly(vector: Float32Array): Int8Array {
-  const bytes = new Int8Array(COARSE_DIMENSIONS);
-  for (let i = 0; i < COARSE_DIMENSIONS; i++) {
-    bytes[i] = Math.max(-127, Math.min(127, Math.round(254 * (vector[i] ?? 0))));
-  }
-  return bytes;
+/** Writes `vector` to `bytes`; gives what a step of a byte is worth. */
+function quantise(vector: Float32Array, bytes: Int8Array): number {
+  let most = 0;
+  for (const value of vector) most = Math.max(most, Math.abs(value));
+  const scale = most / 127;
+  if (scale > 0) for (let i = 0; i < vector.length; i++) bytes[i] = Math.round((vector[i] as number) / scale);
+  return scale;
 }

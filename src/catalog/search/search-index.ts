@@ -140,7 +140,7 @@ class MemoryIndex implements SearchIndex {
     options: Pick<SearchOptions, 'limit' | 'minScore' | 'vector'>,
   ): ServerSearchResult {
     const text = bounded(query);
-    const own = this.#servers.find(text, { method: 'hybrid', accept: () => true });
+    const own = this.#servers.find(text, { method: 'hybrid' });
     const sure = confidence(own.evidence);
     const texts = own.matches.flatMap(({ slot, score }) => {
       const server = this.#serverOf.get(slot);
@@ -168,10 +168,12 @@ class MemoryIndex implements SearchIndex {
   /** Every tool that either method found, best first, with calibrated scores. */
   #match(query: string, options: Pick<SearchOptions, 'filter' | 'method' | 'vector'>): Scored[] {
     const { filter, vector } = options;
-    const accept = (slot: number): boolean => {
-      const entry = this.#entries.get(slot);
-      return entry !== undefined && (filter === undefined || filter(entry.doc.server, entry.doc.tool));
-    };
+    const accept =
+      filter &&
+      ((slot: number): boolean => {
+        const entry = this.#entries.get(slot);
+        return entry !== undefined && filter(entry.doc.server, entry.doc.tool);
+      });
     const how = { method: options.method ?? 'hybrid', accept };
     const text = bounded(query);
     const whole = this.#tools.find(text, vector === undefined ? how : { ...how, vector });
@@ -183,7 +185,7 @@ class MemoryIndex implements SearchIndex {
     }
     const sure = confidence(whole.evidence);
     const best = new Map([...places].map(([slot, place]) => [slot, calibrated(place, sure)]));
-    for (const { slot, score } of this.#names.find(text)) if (accept(slot)) best.set(slot, score);
+    for (const { slot, score } of this.#names.find(text)) if (accept?.(slot) !== false) best.set(slot, score);
     return [...best]
       .map(([slot, score]) => ({ slot, score, server: this.#entries.get(slot)?.doc.server ?? '' }))
       .sort((a, b) => b.score - a.score || a.slot - b.slot);

@@ -15,8 +15,9 @@ export interface StaticEmbedder {
   accumulate(rows: readonly number[], sum: Float32Array): void;
   /** The length of a row: how much its piece says. Little for "the", much for "kubernetes". */
   weight(row: number): number;
-  /** Cosines of `row` with each of `others`, written to `out` from `at` on. */
-  compare(row: number, others: readonly number[], out: Float32Array, at: number): void;
+  /** A row in bytes, and its length in their steps: for cosines of rows. */
+  bytes(row: number): Int8Array;
+  steps(row: number): number;
   /** Whether `word` (lower case) has a row of its own; others are spelt with pieces, and so is what is no word. */
   knows(word: string): boolean;
 }
@@ -52,20 +53,14 @@ export function parseTable(bytes: Uint8Array): StaticEmbedder {
   // Lengths in steps of a row's scale, found when first asked for: all of them would double the time to load.
   const lengths = new Float32Array(rows);
 
-  const product = (a: number, b: number): number => {
-    const from = a * dimensions;
-    const to = b * dimensions;
-    let s0 = 0;
-    let s1 = 0;
-    for (let i = 0; i + 1 < dimensions; i += 2) {
-      s0 = (s0 + Math.imul(values[from + i] as number, values[to + i] as number)) | 0;
-      s1 = (s1 + Math.imul(values[from + i + 1] as number, values[to + i + 1] as number)) | 0;
-    }
-    return s0 + s1;
-  };
-  const length = (row: number): number => {
-    if (lengths[row] === 0) lengths[row] = Math.sqrt(product(row, row)) || 1;
-    return lengths[row] as number;
+  const bytesOf = (row: number): Int8Array => values.subarray(row * dimensions, (row + 1) * dimensions);
+  const steps = (row: number): number => {
+    let length = lengths[row] as number;
+    if (length > 0) return length;
+    for (const value of bytesOf(row)) length += value * value;
+    length = Math.sqrt(length) || 1;
+    lengths[row] = length;
+    return length;
   };
 
   return {
@@ -81,12 +76,9 @@ export function parseTable(bytes: Uint8Array): StaticEmbedder {
         }
       }
     },
-    weight: (row) => length(row) * (scales[row] as number),
-    compare(row, others, out, at) {
-      for (const [i, other] of others.entries()) {
-        out[at + i] = row === other ? 1 : product(row, other) / (length(row) * length(other));
-      }
-    },
+    weight: (row) => steps(row) * (scales[row] as number),
+    bytes: bytesOf,
+    steps,
     knows: wordPiece.has,
   };
 }

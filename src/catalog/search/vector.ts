@@ -33,21 +33,3 @@ export function dot(a: Float32Array, offset: number, b: Float32Array, count: num
   for (; i < count; i++) s0 += (a[offset + i] as number) * (b[i] as number);
   return s0 + s1 + s2 + s3;
 }
-
-/** As `dot`, over all of `b`, whose length is a multiple of four. */
-export function dotBytes(a: Int8Array, offset: number, b: Int8Array): number {
-  let s0 = 0;
-  let s1 = 0;
-  for (let i = 0; i < b.length; i += 4) {
-    const at = offset + i;
-    s0 =
-      (s0 + Math.imul(a[at] as number, b[i] as number) + Math.imul(a[at + 1] as number, b[i + 1] as number)) |
-      0;
-    s1 =
-      (s1 +
-        Math.imul(a[at + 2] as number, b[i + 2] as number) +
-        Math.imul(a[at + 3] as number, b[i + 3] as number)) |
-      0;
-  }
-  return s0 + s1;
-}

@@ -1,3 +1,4 @@
+import { createByteScan } from './scan-kernel.js';
 import type { StaticEmbedder } from './static-table.js';
 import { splitIdentifiers } from './tokenize.js';
 import type { Meaning } from './vectorise.js';
@@ -20,12 +21,16 @@ export interface WordMatcher {
 /** A matcher without tools. */
 export function createWordMatcher(embedder: StaticEmbedder): WordMatcher {
   const tools = new Map<number, Meaning>();
+  const scan = createByteScan(embedder.dimensions);
+  scan.reserve(MOST_WORDS);
   return {
     set: (slot, meaning) => void tools.set(slot, meaning),
     remove: (slot) => void tools.delete(slot),
     compare(text, slots) {
       const asked = [...new Set(embedder.encode(splitIdentifiers(text), MOST_WORDS))];
       const weights = asked.map((row) => embedder.weight(row));
+      const steps = asked.map((row) => embedder.steps(row));
+      for (const [i, row] of asked.entries()) scan.at(i).set(embedder.bytes(row));
       const total = weights.reduce((sum, weight) => sum + weight, 0);
       // Tools that answer the same wish share most of their words: each word is compared once a query.
       const seen = new Map<number, number>();
@@ -40,7 +45,10 @@ export function createWordMatcher(embedder: StaticEmbedder): WordMatcher {
             more.set(cosines);
             cosines = more;
           }
-          embedder.compare(row, asked, cosines, found);
+          const products = scan.products(embedder.bytes(row), 0, asked.length);
+          const own = embedder.steps(row);
+          for (let i = 0; i < steps.length; i++)
+            cosines[found + i] = (products[i] as number) / (own * (steps[i] as number));
         }
         return found;
       };
