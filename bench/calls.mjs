@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { latencies, memory, micros, quantile, ratio, throughput } from './lib/measure.mjs';
 import { startClient } from './lib/raw-client.mjs';
+import { command, stopEngine } from './lib/stop-engine.mjs';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 const everything = join(project, 'node_modules/@modelcontextprotocol/server-everything/dist/index.js');
@@ -86,18 +87,8 @@ export async function run({ engine = 'shared' } = {}) {
     );
   }
 
-  const status = JSON.parse(
-    await new Promise((resolve) => {
-      import('node:child_process').then(({ execFile }) =>
-        execFile(
-          process.execPath,
-          [join(project, 'dist/bin.js'), 'ps', '--json', '--home', home, '--config', config],
-          (_error, stdout) => resolve(stdout || '{}'),
-        ),
-      );
-    }),
-  );
-  const pids = [through.pid, ...(engine === 'shared' && status.engine ? [status.engine.pid] : [])];
+  const status = engine === 'shared' ? await command(['ps'], env) : {};
+  const pids = [through.pid, ...(status.engine ? [status.engine.pid] : [])];
   const used = pids.map(memory);
   const sum = (key) => used.reduce((total, one) => total + one[key], 0);
   rows.push({
@@ -108,14 +99,7 @@ export async function run({ engine = 'shared' } = {}) {
   });
 
   await Promise.all([direct.close(), directGood.close(), through.close()]);
-  if (engine === 'shared')
-    await new Promise((resolve) => {
-      import('node:child_process').then(({ execFile }) =>
-        execFile(process.execPath, [join(project, 'dist/bin.js'), 'engine', 'stop', '--home', home], () =>
-          resolve(),
-        ),
-      );
-    });
+  if (engine === 'shared') await stopEngine(env);
   await rm(work, { recursive: true, force: true, maxRetries: 5 });
   return rows;
 }
