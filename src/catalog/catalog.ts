@@ -6,7 +6,7 @@ import type { Sqlite } from '../lib/sqlite.js';
 import { definitionHash, learntKey } from './definition-hash.js';
 import { describeServer, type ServerDescription, toolTitle } from './describe.js';
 import { type Learnt, LearntStore } from './learnt-store.js';
-import type { SearchIndex, ToolDocument } from './search/index.js';
+import type { ModelSearch, SearchIndex, SearchOptions, ToolDocument } from './search/index.js';
 
 /** One known server: its definition and what was learnt of it. */
 export interface CatalogEntry {
@@ -32,6 +32,14 @@ export interface ToolSearch {
   readonly enabled?: boolean | undefined;
 }
 
+/** Whatever finds tools in a search index. */
+export interface Searcher {
+  search(
+    query: string,
+    options: SearchOptions,
+  ): ReturnType<SearchIndex['search']> | ReturnType<ModelSearch['search']>;
+}
+
 export interface ToolHit {
   readonly server: string;
   readonly tool: string;
@@ -46,14 +54,17 @@ export interface ToolHit {
 export class Catalog {
   readonly #store: LearntStore;
   readonly #search: SearchIndex;
+  readonly #searcher: Searcher;
   readonly #entries = new Map<string, CatalogEntry>();
   readonly #toolsByName = new Map<string, Map<string, ListedTool>>();
   /** Of what search was given for each server: the same is not given twice, since reading it costs time. */
   readonly #searched = new Map<string, string>();
 
-  constructor(options: { db: Sqlite; search: SearchIndex; now?: () => number }) {
+  /** @param options `searcher` answers instead of `search`, over the same tools: with a model beside it, for example. */
+  constructor(options: { db: Sqlite; search: SearchIndex; searcher?: Searcher; now?: () => number }) {
     this.#store = new LearntStore(options.db, options.now ?? Date.now);
     this.#search = options.search;
+    this.#searcher = options.searcher ?? options.search;
   }
 
   /**
@@ -100,6 +111,12 @@ export class Catalog {
     if (!entry) return;
     const stale = entry.learntAt === undefined ? undefined : 'it could not be asked again';
     this.#entries.set(name, { ...entry, problem, stale });
+  }
+
+  /** Puts a better description in the place of the derived one, for as long as the entry stays as it is. */
+  describe(entry: CatalogEntry, description: ServerDescription): void {
+    const { name } = entry.definition;
+    if (this.#entries.get(name) === entry) this.#entries.set(name, { ...entry, description });
   }
 
   get(name: string): CatalogEntry | undefined {
@@ -158,9 +175,9 @@ export class Catalog {
     return count;
   }
 
-  searchTools(wish: ToolSearch): { hits: ToolHit[]; degraded: boolean } {
+  async searchTools(wish: ToolSearch): Promise<{ hits: ToolHit[]; degraded: boolean }> {
     const servers = wish.servers && new Set(wish.servers);
-    const { hits, degraded } = this.#search.search(wish.query, {
+    const { hits, degraded } = await this.#searcher.search(wish.query, {
       limit: wish.limit,
       minScore: wish.minScore,
       filter: (server: string) => {

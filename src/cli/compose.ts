@@ -6,8 +6,10 @@ import { RuntimeEngine } from '../engine/engine.js';
 import type { Logger } from '../lib/log.js';
 import { BRIDGED_CAPABILITIES, bridgedPart } from '../upstream/bridge.js';
 import { openSession } from '../upstream/open-session.js';
+import { sweepContainers } from '../upstream/stdio/containers.js';
 import { familyMemory } from '../upstream/stdio/family-memory.js';
 import { isOwnerGone, ownerMark, sweepOrphans } from '../upstream/stdio/orphans.js';
+import { PackageStarts } from '../upstream/stdio/package-starts.js';
 import { MARKER } from './marker.js';
 import { packageVersion } from './version.js';
 import { watchFile } from './watch-servers.js';
@@ -40,6 +42,8 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
   const baseEnv = Object.fromEntries(
     Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
+  const packages = new PackageStarts();
+  const containerDirectory = join(settings.home, 'containers');
   let servers = options.servers ?? (await readServers(options));
   const engine = await RuntimeEngine.start({
     settings,
@@ -56,6 +60,8 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
         baseEnv,
         logger,
         clientInfo: { name: 'mcp-runtime', version },
+        packages,
+        containerDirectory,
         prior,
         // A server of its own is told what this client can do; one for all, what any of them might. A client of the
         // stateless revision says it anew with each request.
@@ -78,6 +84,10 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
     if (ended.length > 0)
       logger.warn({ pids: ended }, 'ended what an engine that was killed had left behind');
   });
+  void sweepContainers(containerDirectory, baseEnv).then((count) => {
+    if (count > 0)
+      logger.warn({ count }, 'removed containers that an engine that was killed had left behind');
+  });
   const reload = async () => {
     const file = await readServers(options);
     // A file that cannot be read at all is a slip of the pen, not a wish to lose every server.
@@ -95,9 +105,9 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
       });
   return {
     engine,
-    close: () => {
+    close: async () => {
       unwatch();
-      return engine.close();
+      await Promise.all([engine.close(), packages.close()]);
     },
   };
 }

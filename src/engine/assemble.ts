@@ -1,13 +1,9 @@
 import { join } from 'node:path';
-import { Catalog } from '../catalog/catalog.js';
-import { learntMigrations } from '../catalog/learnt-store.js';
-import { createSearchIndex, loadStaticEmbedder } from '../catalog/search/index.js';
+import type { Catalog } from '../catalog/catalog.js';
 import { ContentManager } from '../content/content-manager.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { UpstreamSession } from '../core/upstream.js';
 import type { Emitter } from '../lib/emitter.js';
-import type { Logger } from '../lib/log.js';
-import { openDatabase, type Sqlite } from '../lib/sqlite.js';
 import { TaskQueue } from '../tasks/task-queue.js';
 import { type Discovery, openDiscovery } from './discovery.js';
 import type { EngineOptions } from './engine-options.js';
@@ -15,13 +11,14 @@ import { Executor } from './executor.js';
 import { Forwarding } from './forwarding.js';
 import { Learner } from './learner.js';
 import { Learning } from './learning.js';
+import { type Library, openLibrary } from './library.js';
 import { Roster } from './roster.js';
 import { Supervisor } from './supervisor.js';
 import { failWithServer } from './waiting-tasks.js';
 
 /** What an engine is made of. */
 export interface Parts {
-  readonly catalogDb: Sqlite;
+  readonly library: Library;
   readonly catalog: Catalog;
   readonly content: ContentManager;
   readonly supervisor: Supervisor;
@@ -37,14 +34,14 @@ export interface Parts {
 /** Makes the parts in the order in which they need one another; the engine ends them in reverse. */
 export async function assemble(options: EngineOptions, events: Emitter<RuntimeEvent>): Promise<Parts> {
   const { settings, logger, stateDirectory } = options;
-  const catalogDb = openDatabase(join(settings.home, 'catalog.db'), 'catalog', learntMigrations);
-  const catalog = new Catalog({ db: catalogDb, search: createSearchIndex(embedder(logger)) });
+  const library = openLibrary(settings, logger, events);
+  const { catalog } = library;
   const content = await ContentManager.open({
     directory: options.contentDirectory,
     maxResultTokens: settings.maxResultTokens,
     logger,
   });
-  // The three know each other only through these calls, so that none has to be made before the others.
+  // These know each other only through these calls, so that none has to be made before the others.
   const supervisor: Supervisor = new Supervisor({
     open: async (definition, tenant, signal) => {
       const entry = catalog.get(definition.name);
@@ -90,9 +87,21 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
       .apply()
       .catch((error: unknown) => logger.error({ error: String(error) }, 'the index could not be applied'));
   });
-  const roster: Roster = new Roster(options.servers, { catalog, supervisor, tasks, discovery, emit });
+  const roster: Roster = new Roster(options.servers, { library, supervisor, tasks, discovery, emit });
   const learning = new Learning(catalog, learner, discovery);
-  return { catalogDb, catalog, content, supervisor, learner, learning, executor, forwarding, tasks, discovery, roster };
+  return {
+    library,
+    catalog,
+    content,
+    supervisor,
+    learner,
+    learning,
+    executor,
+    forwarding,
+    tasks,
+    discovery,
+    roster,
+  };
 }
 
 /** Hands on what a server tells everybody who uses it. */
@@ -114,14 +123,4 @@ function announce(
     }
   });
   void session.ended.then(unsubscribe);
-}
-
-/** Without its table search goes by words alone, and says so. */
-function embedder(logger: Logger): ReturnType<typeof loadStaticEmbedder> | undefined {
-  try {
-    return loadStaticEmbedder();
-  } catch (error) {
-    logger.error({ error: String(error) }, 'the table for search by meaning cannot be read');
-    return undefined;
-  }
 }

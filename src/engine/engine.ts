@@ -8,10 +8,11 @@ import { ensurePrivateDir } from '../lib/private-dir.js';
 import type { OperationInput as In, OperationOutput as Out, RuntimePort } from '../operations/table.js';
 import { assemble, type Parts } from './assemble.js';
 import { Background } from './background.js';
+import { clientView } from './client-view.js';
 import { Clients } from './clients.js';
 import type { EngineOptions } from './engine-options.js';
-import { reviewServer } from './index-starts.js';
 import { Foreground } from './foreground.js';
+import { reviewServer } from './index-starts.js';
 import * as views from './views.js';
 
 /**
@@ -65,6 +66,7 @@ export class RuntimeEngine implements RuntimePort {
 
   /** Learns, in the background, every server that is not known yet, and keeps in step with the remote index. */
   learnInBackground(): void {
+    this.#parts.library.start();
     this.#parts.discovery.start();
     void this.#parts.learning.missing();
   }
@@ -160,10 +162,9 @@ export class RuntimeEngine implements RuntimePort {
 
   async execute_tool(input: In<'execute_tool'>, context: OperationContext): Promise<Out<'execute_tool'>> {
     this.#refuseWhenClosing();
-    const { caller } = context;
-    return this.#clients.during(caller.clientId, async () => {
-      if (input.in_background) return this.#background.submit(input, caller);
-      return this.#foreground.run(input, context);
+    return this.#clients.during(context, async (during) => {
+      if (input.in_background) return this.#background.submit(input, during.caller);
+      return this.#foreground.run(input, during);
     });
   }
 
@@ -176,14 +177,16 @@ export class RuntimeEngine implements RuntimePort {
     context: OperationContext,
   ): Promise<Out<'forward_request'>> {
     this.#refuseWhenClosing();
-    return this.#clients.during(context.caller.clientId, () => this.#parts.forwarding.request(input, context));
+    return this.#clients.during(context, (during) => this.#parts.forwarding.request(input, during));
   }
 
   async poll_task_result(
     input: In<'poll_task_result'>,
-    { caller, signal }: OperationContext,
+    context: OperationContext,
   ): Promise<Out<'poll_task_result'>> {
-    return this.#background.poll(input, caller, signal);
+    return this.#clients.during(context, ({ caller, signal }) =>
+      this.#background.poll(input, caller, signal),
+    );
   }
 
   async cancel_task(input: In<'cancel_task'>, { caller }: OperationContext): Promise<Out<'cancel_task'>> {
@@ -247,13 +250,7 @@ export class RuntimeEngine implements RuntimePort {
         memory_bytes: this.#options.memory(),
         draining: this.#closing !== undefined,
       },
-      clients: this.#clients.list().map(({ caller, since, inFlight }) => ({
-        id: caller.clientId,
-        name: caller.clientName ?? 'unnamed',
-        principal: caller.principal,
-        since: new Date(since).toISOString(),
-        in_flight: inFlight,
-      })),
+      clients: this.#clients.list().map(clientView),
       servers,
       tasks: this.#taskCounts(),
     };
@@ -269,12 +266,12 @@ export class RuntimeEngine implements RuntimePort {
   }
 
   async #close(): Promise<void> {
-    const { learner, tasks, supervisor, content, catalogDb, discovery } = this.#parts;
+    const { learner, tasks, supervisor, content, library, discovery } = this.#parts;
     learner.close();
     // Servers are ended while tasks wind up: a task may hang in a call that only the end of its server ends.
     await Promise.all([tasks.close(), supervisor.close(), discovery.close()]);
     content.close();
-    catalogDb.close();
+    await library.close();
   }
 
   #taskCounts(): Record<string, number> {

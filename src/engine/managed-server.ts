@@ -6,27 +6,11 @@ import type { Logger } from '../lib/log.js';
 import { Semaphore } from '../lib/semaphore.js';
 import { backingOff, describeEnd, failed, needsAuth, problemOf, stopped } from './problems.js';
 import { Recovery } from './recovery.js';
+import type { ManagedServerHooks, StopOptions } from './server-hooks.js';
 
 /** The right to use a running server until it is disposed. */
 export interface Lease extends Disposable {
   readonly session: UpstreamSession;
-}
-
-export interface ManagedServerHooks {
-  /** Starts the server; must honour the signal. */
-  open(definition: KnownServer, signal: AbortSignal): Promise<UpstreamSession>;
-  onState(state: ServerState): void;
-  onReady(session: UpstreamSession): void;
-  /** Called before a start: makes room, or refuses by throwing. */
-  admit(): Promise<void>;
-}
-
-export interface StopOptions {
-  /** How long running calls may go on, ms. */
-  readonly drainMs?: number | undefined;
-  /** It is not to be started again: its definition is gone. */
-  readonly forGood?: boolean | undefined;
-  readonly pace?: ClosePace | undefined;
 }
 
 /** A call waits for a back-off that ends within this time, ms; a longer one fails fast and says until when. */
@@ -55,6 +39,7 @@ export class ManagedServer {
   #closing: UpstreamSession | undefined;
   #pace: ClosePace | undefined;
   #retired = false;
+  #stops = 0;
   #leases = 0;
   /** Ms since the epoch of the last use; the least recently used idle server is stopped first. */
   lastUsedAt = 0;
@@ -75,8 +60,9 @@ export class ManagedServer {
 
   get state(): ServerState {
     // Nobody can use it any more, though what it started may still be ending.
-    const isEnding = this.#state.status === 'ready' && this.#session?.isOpen === false;
-    return isEnding ? { status: 'draining', since: this.#state.since } : this.#state;
+    const state = this.#state;
+    const isEnding = state.status === 'ready' && this.#session?.isOpen === false;
+    return isEnding ? { status: 'draining', since: state.since } : state;
   }
 
   get inUse(): boolean {
@@ -101,8 +87,11 @@ export class ManagedServer {
    * @param asked an explicit wish of a person or model: tries again what had failed or was waiting.
    */
   async ensure(signal: AbortSignal, asked = false): Promise<UpstreamSession> {
+    const stops = this.#stops;
     for (;;) {
       signal.throwIfAborted();
+      // Who waited for it when it was told to stop does not bring it back; who comes later may.
+      if (this.#stops !== stops) throw stopped(this.definition.name);
       if (this.#retired)
         throw new RuntimeError('SERVER_NOT_FOUND', `The server "${this.definition.name}" was removed.`);
       const state = this.#state;
@@ -174,6 +163,7 @@ export class ManagedServer {
    */
   stop(options: StopOptions = {}): Promise<void> {
     if (options.forGood) this.#retired = true;
+    this.#stops += 1;
     clearTimeout(this.#idleTimer);
     this.#recovery.pause();
     if (!this.running) {

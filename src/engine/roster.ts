@@ -1,13 +1,13 @@
-import type { Catalog } from '../catalog/catalog.js';
 import type { ServersFile } from '../config/servers-file.js';
 import { RuntimeError } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { TaskQueue } from '../tasks/task-queue.js';
 import type { Discovery } from './discovery.js';
+import type { Library } from './library.js';
 import type { Supervisor } from './supervisor.js';
 
 interface RosterParts {
-  readonly catalog: Catalog;
+  readonly library: Library;
   readonly supervisor: Supervisor;
   readonly tasks: TaskQueue;
   readonly discovery: Discovery;
@@ -24,7 +24,7 @@ export class Roster {
     this.#parts = parts;
   }
 
-  /** What is wrong with the servers file and with the index, for people. */
+  /** What is wrong with the servers file, the catalog and the index, for people. */
   get problems(): readonly string[] {
     return [...this.#file.problems.map((problem) => problem.message), ...this.#parts.discovery.problems];
   }
@@ -35,7 +35,7 @@ export class Roster {
    */
   async apply(file: ServersFile = this.#file): Promise<void> {
     this.#file = file;
-    const { catalog, supervisor, tasks, discovery } = this.#parts;
+    const { library, supervisor, tasks, discovery } = this.#parts;
     // Also an entry that cannot be used is the user's word: the index does not fill in for it.
     const own = new Set([
       ...file.definitions.map(({ name }) => name),
@@ -43,7 +43,7 @@ export class Roster {
     ]);
     const indexed = discovery.definitions.filter((definition) => !own.has(definition.name));
     const definitions = [...file.definitions, ...indexed];
-    const { removed, changed, updated } = catalog.setDefinitions(definitions);
+    const { removed, changed, updated } = library.catalog.setDefinitions(definitions);
     for (const server of removed) {
       tasks.failServer(
         server,

@@ -39,6 +39,8 @@ export class Supervisor {
   readonly #definitions = new Map<string, KnownServer>();
   /** By server name, then by client id ('' for shared ones). */
   readonly #servers = new Map<string, Map<string, ManagedServer>>();
+  /** Those whose definition went or changed, until they have ended; by name. */
+  readonly #leaving = new Map<ManagedServer, Promise<void>>();
   #closing: Promise<void> | undefined;
 
   constructor(options: SupervisorOptions) {
@@ -55,7 +57,7 @@ export class Supervisor {
         continue;
       this.#servers.delete(name);
       for (const server of instances.values())
-        stops.push(server.stop({ forGood: next === undefined, drainMs: 10_000 }));
+        stops.push(this.#leave(server, { forGood: next === undefined, drainMs: 10_000 }));
     }
     this.#definitions.clear();
     for (const [name, definition] of wanted) this.#definitions.set(name, definition);
@@ -113,7 +115,7 @@ export class Supervisor {
       const own = clientId === '' ? undefined : instances.get(clientId);
       if (!own) continue;
       instances.delete(clientId);
-      stops.push(own.stop({ forGood: true }));
+      stops.push(this.#leave(own, { forGood: true }));
     }
     await Promise.all(stops);
   }
@@ -149,9 +151,10 @@ export class Supervisor {
 
   /** Stops everything at once, without waiting for calls. Nothing starts any more. Idempotent. */
   close(): Promise<void> {
+    const all = [...this.#servers.values()].flatMap((instances) => [...instances.values()]);
     this.#closing ??= Promise.all(
-      [...this.#servers.values()].flatMap((instances) =>
-        [...instances.values()].map((server) => server.stop({ drainMs: 0, forGood: true, pace: 'brisk' })),
+      [...all, ...this.#leaving.keys()].map((server) =>
+        server.stop({ drainMs: 0, forGood: true, pace: 'brisk' }),
       ),
     ).then(() => {});
     return this.#closing;
@@ -181,13 +184,25 @@ export class Supervisor {
           open: (wanted, signal) => this.#options.open(wanted, tenant, signal),
           onState: (state) => this.#options.onState(name, state),
           onReady: (session) => this.#options.onReady(name, session, key === '' ? undefined : key),
-          admit: () => this.#makeRoom(),
+          admit: async () => {
+            // Never two of one name: the old one may hold what the new one needs.
+            await Promise.all(
+              [...this.#leaving].flatMap(([old, gone]) => (old.definition.name === name ? [gone] : [])),
+            );
+            await this.#makeRoom();
+          },
         },
         this.#options.logger,
       );
       instances.set(key, server);
     }
     return server;
+  }
+
+  #leave(server: ManagedServer, options: Parameters<ManagedServer['stop']>[0]): Promise<void> {
+    const gone = server.stop(options).finally(() => this.#leaving.delete(server));
+    this.#leaving.set(server, gone);
+    return gone;
   }
 
   #key(name: string, tenant: Tenant): string {

@@ -16,14 +16,14 @@ export interface Sight {
 
 const round = (score: number) => Math.round(score * 100) / 100;
 
-export function searchTools(
+export async function searchTools(
   sight: Sight,
   input: OperationInput<'search_tools'>,
-): OperationOutput<'search_tools'> {
+): Promise<OperationOutput<'search_tools'>> {
   // Whatever is behind the runtime is an MCP tool.
   const wanted = input.tool_type === undefined || input.tool_type === 'mcp';
   const found = wanted
-    ? sight.catalog.searchTools({
+    ? await sight.catalog.searchTools({
         query: input.query,
         limit: input.limit,
         minScore: input.min_score,

@@ -91,7 +91,7 @@ function migrate(db: Sqlite, path: string, namespace: string, migrations: readon
       throw new RuntimeError(
         'STORAGE_FAILED',
         `${path} was written by a newer version of mcp-runtime (${namespace} ${version}, this one knows ${migrations.length}).`,
-        { hint: 'Update mcp-runtime, or use another MCP_RUNTIME_HOME.' },
+        { hint: 'Update mcp-runtime, or use another MCP_RUNTIME_HOME.', data: { reason: 'newer' } },
       );
     }
     for (const step of migrations.slice(version)) for (const sql of split(step)) db.run(sql);

@@ -114,7 +114,7 @@ export function runtimePortContract(under: PortUnderTest): void {
 
     it('tells progress in order, before the result', async () => {
       const seen: Progress[] = [];
-      await call('sleep', { ms: 120, steps: 4 }, { progress: (progress) => seen.push(progress) });
+      await call('sleep', { ms: 800, steps: 4 }, { progress: (progress) => seen.push(progress) });
       const count = seen.length;
       expect(seen.map(({ progress }) => progress)).toEqual([1, 2, 3, 4]);
       expect(seen.at(-1)).toMatchObject({ total: 4, message: 'step 4' });

@@ -1,0 +1,20 @@
+import type { KnownServer, ServerState } from '../core/server.js';
+import type { ClosePace, UpstreamSession } from '../core/upstream.js';
+
+/** What a server needs from whoever owns it. */
+export interface ManagedServerHooks {
+  /** Starts the server; must honour the signal. */
+  open(definition: KnownServer, signal: AbortSignal): Promise<UpstreamSession>;
+  onState(state: ServerState): void;
+  onReady(session: UpstreamSession): void;
+  /** Called before a start: makes room, or refuses by throwing. */
+  admit(): Promise<void>;
+}
+
+export interface StopOptions {
+  /** How long running calls may go on, ms. */
+  readonly drainMs?: number | undefined;
+  /** It is not to be started again: its definition is gone. */
+  readonly forGood?: boolean | undefined;
+  readonly pace?: ClosePace | undefined;
+}
