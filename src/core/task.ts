@@ -16,6 +16,8 @@ export interface Task {
   readonly createdAt: number;
   readonly startedAt?: number | undefined;
   readonly endedAt?: number | undefined;
+  /** Until when it is known, as far as can be said now. */
+  readonly expiresAt: number;
   /** 1 is next; only while queued. */
   readonly position?: number | undefined;
   readonly progress?: Progress | undefined;

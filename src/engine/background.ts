@@ -70,6 +70,7 @@ export class Background {
         tool: task.tool,
         status: task.status,
         created: new Date(task.createdAt).toISOString(),
+        updated: new Date(updatedAt(task)).toISOString(),
       })),
       total,
       ...(end < total ? { next_offset: end } : {}),
@@ -86,5 +87,8 @@ function answer(task: Task): Out<'poll_task_result'> {
     ...(task.progress === undefined || task.status !== 'running' ? {} : { progress: task.progress }),
     ...(task.result === undefined ? {} : { result: task.result }),
     ...(task.error === undefined ? {} : { error: task.error }),
+    times: { created: task.createdAt, updated: updatedAt(task), expires: task.expiresAt },
   };
 }
+
+const updatedAt = (task: Task): number => task.endedAt ?? task.startedAt ?? task.createdAt;

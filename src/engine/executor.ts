@@ -9,6 +9,7 @@ import type { Learner } from './learner.js';
 import { LogLevels } from './log-levels.js';
 import type { Lease } from './managed-server.js';
 import type { Supervisor } from './supervisor.js';
+import { callAsTask, mustBeTask } from './upstream-task.js';
 
 /** One call of a tool, ready to be run now or later. */
 export interface Call {
@@ -102,12 +103,11 @@ export class Executor {
     return this.#counted(async () => {
       const known = this.check(call.server, call.tool);
       using lease = await this.#lease(call, options);
-      if (!known) await this.#mustExist(call.server, call.tool, lease.session);
-      const result = await lease.session.callTool(
-        call.tool,
-        call.arguments,
-        this.#requestOptions(call, options),
-      );
+      const tool = known ?? (await this.#mustExist(call.server, call.tool, lease.session));
+      const request = this.#requestOptions(call, options);
+      const result = mustBeTask(tool)
+        ? await callAsTask(lease.session, call.tool, call.arguments, request)
+        : await lease.session.callTool(call.tool, call.arguments, request);
       this.#supervisor.countCall(call.server, call);
       return await this.#content.offload(result, {
         principal: call.principal,
@@ -146,9 +146,11 @@ export class Executor {
     }
   }
 
-  async #mustExist(server: string, tool: string, session: UpstreamSession): Promise<void> {
+  async #mustExist(server: string, tool: string, session: UpstreamSession): Promise<ListedTool> {
     await this.#learner.refresh(server, session);
-    if (!this.#catalog.tool(server, tool)) throw this.#catalog.toolNotFound(server, tool);
+    const found = this.#catalog.tool(server, tool);
+    if (!found) throw this.#catalog.toolNotFound(server, tool);
+    return found;
   }
 
   /** Where its definition says so, progress gives a call its time again, up to a hard total. */

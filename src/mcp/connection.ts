@@ -24,6 +24,14 @@ import type { Exposure, Pin } from './exposure.js';
 
 import { NATIVE_METHODS, type Native } from './native.js';
 import { Rounds } from './rounds.js';
+import {
+  answerTask,
+  callAsTask,
+  registerTaskMethods,
+  TASK_METHODS,
+  taskCapabilities,
+  withTaskSupport,
+} from './tasks.js';
 
 /** The two families of protocol revisions: up to 2025-11-25 with `initialize`, and 2026-07-28 without. */
 export type Era = 'legacy' | 'modern';
@@ -113,6 +121,7 @@ export class Connection implements McpConnection {
               }
             : {}),
           logging: {},
+          ...taskCapabilities(era),
         },
         instructions: INSTRUCTIONS[expose],
         cacheHints: { 'server/discover': { ttlMs: LIST_TTL_MS, cacheScope: 'public' } },
@@ -126,6 +135,7 @@ export class Connection implements McpConnection {
       this.#logLevel = params.level;
       return {};
     });
+    registerTaskMethods(server, era, (request, context) => this.#handle(server, era, request, context));
     // Registered handlers strip unknown fields and refuse content types of later revisions; the fallback passes both.
     // Without it the SDK answers an unknown method before it hands on, which over stateless HTTP makes it a 404.
     if (method === undefined || this.#serves(method)) {
@@ -177,7 +187,8 @@ export class Connection implements McpConnection {
   }
 
   #serves(method: string): boolean {
-    return TOOL_METHODS.has(method) || (this.#shared.native.offered && NATIVE_METHODS.includes(method));
+    if (TOOL_METHODS.has(method) || TASK_METHODS.includes(method)) return true;
+    return this.#shared.native.offered && NATIVE_METHODS.includes(method);
   }
 
   #arrive(name: unknown): void {
@@ -220,7 +231,7 @@ export class Connection implements McpConnection {
     const shown = [...tools].map(([name, { tool }]) => ({ ...tool, name }));
     const ttlMs = shown.length === 0 && options.expose !== 'direct' ? LIST_TTL_MS : CHANGING_TTL_MS;
     return {
-      tools: [...exposedTools(options.expose), ...shown],
+      tools: [...withTaskSupport(era, exposedTools(options.expose)), ...shown],
       ...(era === 'modern' ? { ttlMs, cacheScope: shown.length === 0 ? 'public' : 'private' } : {}),
     };
   }
@@ -230,16 +241,17 @@ export class Connection implements McpConnection {
     const { clientId } = this.caller;
     if (era === 'legacy') {
       const link = sessionLink(clientId, server, context, this.#logLevel);
-      return this.#run(request, context, context.mcpReq.signal, link);
+      return this.#run(era, request, context, context.mcpReq.signal, link);
     }
     const { params } = request;
     const key = JSON.stringify([request.method, params?.['name'] ?? params?.['uri'], params?.['arguments']]);
     return this.#rounds.run({ key, round: roundOf(context), signal: context.mcpReq.signal }, (call) =>
-      this.#run(request, context, call.signal, roundLink(clientId, context, call)),
+      this.#run(era, request, context, call.signal, roundLink(clientId, context, call)),
     );
   }
 
   async #run(
+    era: Era,
     { method, params = {} }: JSONRPCRequest,
     { mcpReq }: ServerContext,
     signal: AbortSignal,
@@ -263,6 +275,7 @@ export class Connection implements McpConnection {
       meta,
     };
     try {
+      if (TASK_METHODS.includes(method)) return await answerTask(port, era, method, params, operation);
       if (method !== 'tools/call') {
         const uri = String(params['uri']);
         if (method === 'resources/subscribe') this.#watched.add(uri);
@@ -274,6 +287,8 @@ export class Connection implements McpConnection {
       if (exposed) return await callExposed(exposed, params, { port, native, exposure, operation });
       const used = (params['arguments'] as { server_name?: unknown } | undefined)?.server_name;
       if (typeof used === 'string' && this.#used.size < 10_000) this.#used.add(used);
+      const asTask = await callAsTask(port, era, params, operation);
+      if (asTask) return asTask;
       return await callTool(port, options.expose, params, operation, options.logger);
     } finally {
       gate?.close();

@@ -82,6 +82,8 @@ const pollOutput = z.object({
     .optional(),
   result: result.optional(),
   error: problem.optional(),
+  /** For programs, ms since the epoch; models are not shown them. */
+  times: z.object({ created: z.number(), updated: z.number(), expires: z.number() }).optional(),
 });
 type Poll = z.output<typeof pollOutput>;
 
@@ -123,7 +125,7 @@ export const pollTaskResult: Operation<'poll_task_result', typeof pollInput, typ
   answers: 'structured',
   annotations: { readOnlyHint: true, openWorldHint: false },
   present: (task) => {
-    const { result: payload, ...facts } = task;
+    const { result: payload, times: _times, ...facts } = task;
     const inner = payload?.value;
     const blocks: ContentBlock[] = [{ type: 'text', text: pollText(task) }, ...(inner?.content ?? [])];
     const failed =
@@ -167,6 +169,7 @@ export const listTasks = operation({
         tool: z.string(),
         status: z.string(),
         created: z.string(),
+        updated: z.string().optional(),
       }),
     ),
     total: z.int(),

@@ -257,6 +257,7 @@ export class TaskQueue {
       row;
     return {
       ...{ id, principal, clientId, server, tool, priority, status, createdAt, startedAt, endedAt, error },
+      expiresAt: row.expiresAt ?? this.#now() + this.#settings.ttlMs,
       position: status === 'queued' ? this.#dispatcher.position(id) : undefined,
       progress: this.#dispatcher.job(id)?.progress ?? row.progress,
     };
