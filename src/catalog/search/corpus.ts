@@ -67,6 +67,7 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
   const matcher = embedder && createWordMatcher(embedder);
   let other: DenseSpace | undefined;
   let scores = new Float32Array(256);
+  let touched = new Int32Array(256);
   let alive = new Uint8Array(256);
   let free: number[] = [];
   let dead: number[] = [];
@@ -82,17 +83,17 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
 
   /** Words: the best slots, with each slot's score left in `scores` until `release`. */
   const byWords = (text: string, accept: FindOptions['accept']) => {
-    const touched: number[] = [];
-    const perfect = lexical.score(weighted(text), scores, touched);
+    const { count, perfect } = lexical.score(weighted(text), scores, touched);
     const top = createTop(POOL);
     let floor = top.floor;
-    for (const slot of touched) {
+    for (let i = 0; i < count; i++) {
+      const slot = touched[i] as number;
       const score = scores[slot] as number;
       if (score <= floor || alive[slot] === 0 || (accept !== undefined && !accept(slot))) continue;
       top.offer(slot, score);
       floor = top.floor;
     }
-    return { touched, perfect, best: top.slots() };
+    return { count, perfect, best: top.slots() };
   };
 
   /** Share of the query's words that neither the documents nor the table's vocabulary hold. */
@@ -112,8 +113,8 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
     return blend(matches, matcher.compare(text, first), share);
   };
 
-  const release = (touched: readonly number[]): void => {
-    for (const slot of touched) scores[slot] = 0;
+  const release = (count: number): void => {
+    for (let i = 0; i < count; i++) scores[touched[i] as number] = 0;
   };
 
   return {
@@ -124,6 +125,7 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
       const slot = free.pop() ?? next++;
       if (slot >= scores.length) {
         scores = new Float32Array(2 * slot);
+        touched = new Int32Array(2 * slot);
         const flags = new Uint8Array(2 * slot);
         flags.set(alive);
         alive = flags;
@@ -156,7 +158,7 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
     find(text, { method, accept, vector }) {
       const asked = embedder && method !== 'lexical' ? queryVector(text, embedder) : undefined;
       const better = other !== undefined && vector?.model === other.model ? other : undefined;
-      const { touched, perfect, best } = byWords(text, accept);
+      const { count, perfect, best } = byWords(text, accept);
       const near = asked && shipped ? shipped.nearest(asked, POOL, accept) : [];
       const far = better && vector && method !== 'lexical' ? better.nearest(vector.vector, POOL, accept) : [];
       const words = method === 'dense' ? [] : best;
@@ -170,7 +172,7 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
         });
       }
       const strongest = best[0] === undefined ? 0 : (scores[best[0]] as number);
-      release(touched);
+      release(count);
       const fused = fuse(candidates, SHARE[method]);
       return {
         matches: method === 'lexical' ? fused : byWord(text, fused, better ? WITH_MODEL : 1),

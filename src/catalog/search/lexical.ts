@@ -35,14 +35,20 @@ export interface WeightedTerm {
   readonly optional?: boolean;
 }
 
+/** How many slots were touched, and the score that a perfect document would have. */
+export interface LexicalScore {
+  readonly count: number;
+  readonly perfect: number;
+}
+
 /** An inverted index with BM25F weights. Slots are numbers given by the owner; a slot is written once between clears. */
 export interface LexicalIndex {
   add(slot: number, fields: DocumentFields): void;
   remove(slot: number): void;
   /** Whether any document holds `term`. */
   has(term: string): boolean;
-  /** Adds each document's score to `scores` (indexed by slot); gives the score that a perfect document would have. */
-  score(query: readonly WeightedTerm[], scores: Float32Array, touched: number[]): number;
+  /** Adds each document's score to `scores` (indexed by slot) and lists the slots in `touched`, which has room for all. */
+  score(query: readonly WeightedTerm[], scores: Float32Array, touched: Int32Array): LexicalScore;
   /** Forgets removed documents' postings; worth its time when a good part of the slots is dead. */
   compact(): void;
 }
@@ -72,6 +78,7 @@ export function createLexicalIndex(): LexicalIndex {
     has: (term) => (postings.get(term)?.live ?? 0) > 0,
     score(query, scores, touched) {
       let perfect = 0;
+      let count = 0;
       const total = Math.max(1, termsOfSlot.size);
       for (const { term, weight, optional } of query) {
         const posting = postings.get(term);
@@ -85,12 +92,12 @@ export function createLexicalIndex(): LexicalIndex {
         for (let i = 0; i < length; i++) {
           const slot = slots[i] as number;
           const before = scores[slot] as number;
-          if (before === 0) touched.push(slot);
+          if (before === 0) touched[count++] = slot;
           const frequency = weights[i] as number;
           scores[slot] = before + (gain * frequency) / (K1 + frequency);
         }
       }
-      return perfect;
+      return { count, perfect };
     },
     compact() {
       for (const [term, posting] of postings) {

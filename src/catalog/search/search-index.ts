@@ -68,7 +68,6 @@ export interface SearchIndex {
 
 interface Entry {
   readonly doc: ToolDocument;
-  readonly text: string;
   readonly ticket: number;
 }
 
@@ -100,9 +99,8 @@ class MemoryIndex implements SearchIndex {
   replaceServer(server: string, docs: readonly ToolDocument[]): void {
     this.removeServer(server);
     const tools = docs.map((doc) => {
-      const fields = fieldsOf(doc);
-      const slot = this.#tools.add(fields);
-      this.#entries.set(slot, { doc: { ...doc, server }, text: textOf(fields), ticket: this.#ticket++ });
+      const slot = this.#tools.add(fieldsOf(doc));
+      this.#entries.set(slot, { doc: { ...doc, server }, ticket: this.#ticket++ });
       this.#names.add(slot, server, doc.tool);
       return slot;
     });
@@ -154,9 +152,9 @@ class MemoryIndex implements SearchIndex {
 
   pending(model: string, most: number): PendingText[] {
     const found: PendingText[] = [];
-    for (const [slot, { text, ticket }] of this.#entries) {
+    for (const [slot, { doc, ticket }] of this.#entries) {
       if (found.length >= most) break;
-      if (!this.#tools.hasVector(slot, model)) found.push({ ticket, slot, text });
+      if (!this.#tools.hasVector(slot, model)) found.push({ ticket, slot, text: textOf(fieldsOf(doc)) });
     }
     return found;
   }

@@ -43,19 +43,34 @@ export function nameTerms(text: string): string[] {
 /** The words of `text` that say something, lower case and unstemmed. */
 export function contentWords(text: string): string[] {
   const words: string[] = [];
-  for (const [word] of folded(splitIdentifiers(text)).matchAll(WORDS))
+  for (const word of folded(splitIdentifiers(text)).match(WORDS) ?? [])
     if (!STOP_WORDS.has(word)) words.push(word);
   return words;
 }
 
 function termsOf(text: string, dropStopWords: boolean): string[] {
   const found: string[] = [];
-  for (const [word] of folded(text).matchAll(WORDS)) {
+  for (const word of folded(text).match(WORDS) ?? []) {
     if (dropStopWords && STOP_WORDS.has(word)) continue;
-    if (UNSPACED.test(word)) pairs(word, found);
-    else if (/\d/.test(word)) parts(word, found);
-    else found.push(stem(word.slice(0, LONGEST_TERM)));
+    for (const term of termsOfWord(word)) found.push(term);
   }
+  return found;
+}
+
+/** A few thousand words are most of what is ever said: each is taken apart once. */
+const CACHED_WORDS = 20_000;
+const cache = new Map<string, readonly string[]>();
+
+function termsOfWord(word: string): readonly string[] {
+  const known = cache.get(word);
+  if (known !== undefined) return known;
+  const found: string[] = [];
+  if (UNSPACED.test(word)) pairs(word, found);
+  else if (/\d/.test(word)) parts(word, found);
+  else found.push(stem(word.slice(0, LONGEST_TERM)));
+  if (word.length > LONGEST_TERM) return found;
+  if (cache.size >= CACHED_WORDS) cache.clear();
+  cache.set(word, found);
   return found;
 }
 

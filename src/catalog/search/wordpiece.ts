@@ -34,7 +34,7 @@ export function createWordPiece(vocabulary: readonly string[]): WordPiece {
     has: (word) => ids.has(word),
     encode(text, maxTokens) {
       const found: number[] = [];
-      for (const [word] of normalise(text).matchAll(WORDS)) {
+      for (const word of normalise(text).match(WORDS) ?? []) {
         for (const id of split(word)) {
           if (found.length >= maxTokens) return found;
           found.push(id);
