@@ -3,10 +3,9 @@ import type { IndexServer, IndexTool } from '../catalog/remote/types.js';
 import type { IndexedDefinition, IndexedFacts, ListedTool } from '../core/server.js';
 import { canonicalJson, sha256 } from '../lib/hash.js';
 import type { Logger } from '../lib/log.js';
-import { Semaphore } from '../lib/semaphore.js';
 
 /** Lists of tools asked for at once. */
-const AT_ONCE = 8;
+const AT_ONCE = 6;
 /** While a large index is read for the first time, what is there already is shown this often, ms. */
 const SHOW_EVERY_MS = 500;
 const MAX_PROBLEMS = 10;
@@ -140,38 +139,35 @@ export class RemoteIndex {
   }
 
   async #readTools(servers: readonly IndexServer[], problems: string[], since: number): Promise<void> {
+    const queue = servers.values();
+    const worker = async (): Promise<void> => {
+      for (const server of queue) {
+        problems.push(...(await this.#readServer(server, since)));
+        if (Date.now() - this.#shownAt > SHOW_EVERY_MS) this.#show();
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  }
+
+  /** @returns what is to be told of the index as a whole. Rejects when the engine ends. */
+  async #readServer(server: IndexServer, listedAt: number): Promise<string[]> {
     const { client } = this.#options;
     const { signal } = this.#closing;
-    const places = new Semaphore(AT_ONCE);
-    await Promise.all(
-      servers.map(async (server) => {
-        using _place = await places.acquire(signal);
-        const before = this.#known.get(server.name);
-        try {
-          const {
-            tools,
-            stale,
-            since: told,
-            problems: left,
-          } = await client.listTools(server.name, { signal });
-          const why = stale ? unanswered(client.index, told) : undefined;
-          this.#put(server.name, { server, tools, problems: stale ? [] : left, stale: why, since: told });
-        } catch (error) {
-          signal.throwIfAborted();
-          const why = error instanceof Error ? error.message : String(error);
-          problems.push(`Server "${server.name}" of the index: its tools are not told. ${why}`);
-          const stale = `its tools could not be asked for at the index at ${client.index}`;
-          this.#put(server.name, {
-            problems: [],
-            tools: before?.tools,
-            server,
-            stale,
-            since: before?.since ?? since,
-          });
-        }
-        if (Date.now() - this.#shownAt > SHOW_EVERY_MS) this.#show();
-      }),
-    );
+    const { name } = server;
+    try {
+      const { tools, stale, since, problems } = await client.listTools(name, { signal });
+      const why = stale ? unanswered(client.index, since) : undefined;
+      this.#put(name, { server, tools, problems: stale ? [] : problems, stale: why, since });
+      return [];
+    } catch (error) {
+      signal.throwIfAborted();
+      const before = this.#known.get(name);
+      const stale = `its tools could not be asked for at the index at ${client.index}`;
+      const since = before?.since ?? listedAt;
+      this.#put(name, { server, tools: before?.tools, problems: [], stale, since });
+      const why = error instanceof Error ? error.message : String(error);
+      return [`Server "${name}" of the index: its tools are not told. ${why}`];
+    }
   }
 
   #show(): void {
