@@ -4,9 +4,12 @@ import type { Payload } from '../core/payload.js';
 import type { CallToolResult } from '../core/upstream.js';
 import { type Logger, silentLogger } from '../lib/log.js';
 import { chunkTotal } from './chunks.js';
+import { ContentNotes } from './notes.js';
 import { offloadResult } from './offload.js';
 import { type ContentPart, type ReadLimits, type ReadRequest, readContent } from './read.js';
+import type { Keeper } from './replace-block.js';
 import { ContentStore, type NewContent } from './store.js';
+import { ImageDescriber, type VisionOptions } from './vision.js';
 
 export interface ContentOptions {
   /** Made if missing, mode 0700. Files in it whose name is a UUID, or ends in `.partial`, belong to the store. */
@@ -21,6 +24,8 @@ export interface ContentOptions {
   readonly quotaBytes?: number | undefined;
   /** Nothing younger is evicted. Default 15 min. */
   readonly minKeepMs?: number | undefined;
+  /** Who describes images in words. Default: nobody. */
+  readonly vision?: VisionOptions | undefined;
   /** Ms since the epoch. */
   readonly clock?: (() => number) | undefined;
   readonly logger?: Logger | undefined;
@@ -28,6 +33,8 @@ export interface ContentOptions {
 
 export interface OffloadOptions {
   readonly principal: string;
+  /** Whose result it is: what it links to may be read there by this principal. */
+  readonly server?: string | undefined;
   /** The references of this result are not evicted before (ms since the epoch), e.g. the expiry of its task. */
   readonly keepUntil?: number | undefined;
 }
@@ -42,14 +49,23 @@ interface Settings {
   readonly maxResultTokens: number;
   readonly ttlMs: number;
   readonly quotaBytes: number;
+  readonly vision: VisionOptions | undefined;
+  readonly clock: () => number;
+  readonly logger: Logger;
 }
 
 const MIB = 1024 * 1024;
 const SWEEP_MS = 10 * 60_000;
+/** A result waits so long for what its images show. */
+const DESCRIBE_MS = 5_000;
 
 /** What is too large for a model's context, kept on disk under references that belong to a principal. */
 export class ContentManager {
   readonly #store: ContentStore;
+  readonly #notes: ContentNotes;
+  readonly #describer: ImageDescriber | undefined;
+  readonly #clock: () => number;
+  readonly #logger: Logger;
   readonly #maxTokens: number;
   readonly #ttlMs: number;
   readonly #quotaBytes: number;
@@ -57,8 +73,13 @@ export class ContentManager {
   readonly #sweeper: NodeJS.Timeout;
   #closed = false;
 
-  private constructor(store: ContentStore, settings: Settings, logger: Logger) {
+  private constructor(store: ContentStore, notes: ContentNotes, settings: Settings) {
+    const { logger } = settings;
     this.#store = store;
+    this.#notes = notes;
+    this.#describer = settings.vision && new ImageDescriber(notes, { ...settings.vision, logger });
+    this.#clock = settings.clock;
+    this.#logger = logger;
     this.#maxTokens = settings.maxResultTokens;
     this.#ttlMs = settings.ttlMs;
     this.#quotaBytes = settings.quotaBytes;
@@ -71,9 +92,7 @@ export class ContentManager {
       searchBytes: 64 * MIB,
     };
     this.#sweeper = setInterval(() => {
-      store
-        .sweepExpired()
-        .catch((error: unknown) => logger.warn({ error: String(error) }, 'content sweep failed'));
+      this.#sweep().catch((error: unknown) => logger.warn({ error: String(error) }, 'content sweep failed'));
     }, SWEEP_MS).unref();
   }
 
@@ -83,16 +102,25 @@ export class ContentManager {
     const ttlMs = atLeast(1000, 'ttlMs', options.ttlMs ?? 24 * 3_600_000);
     const quotaBytes = atLeast(1, 'quotaBytes', options.quotaBytes ?? 2048 * MIB);
     const logger = options.logger ?? silentLogger;
+    const clock = options.clock ?? Date.now;
+    const database = options.database ?? join(options.directory, 'content.db');
     const store = await ContentStore.open({
       directory: options.directory,
-      database: options.database ?? join(options.directory, 'content.db'),
+      database,
       ttlMs,
       quotaBytes,
       minKeepMs: Math.min(ttlMs, options.minKeepMs ?? 15 * 60_000),
-      clock: options.clock ?? Date.now,
+      clock,
       logger,
     });
-    return new ContentManager(store, { maxResultTokens, ttlMs, quotaBytes }, logger);
+    try {
+      const notes = new ContentNotes(database, clock);
+      const { vision } = options;
+      return new ContentManager(store, notes, { maxResultTokens, ttlMs, quotaBytes, vision, clock, logger });
+    } catch (error) {
+      store.close();
+      throw error;
+    }
   }
 
   /** Keeps something. The same bytes of the same principal are kept once. @throws RuntimeError STORAGE_FAILED. */
@@ -107,8 +135,15 @@ export class ContentManager {
   }
 
   /** @throws RuntimeError CONTENT_NOT_FOUND, INVALID_ARGUMENTS, STORAGE_FAILED (damaged, unreadable). */
-  read(principal: string, refId: unknown, request: ReadRequest = {}): Promise<ContentPart> {
-    return readContent(this.#store, principal, refId, request, this.#limits);
+  async read(principal: string, refId: unknown, request: ReadRequest = {}): Promise<ContentPart> {
+    const part = await readContent(this.#store, principal, refId, request, this.#limits);
+    if (part.kind !== 'image' || !this.#describer) return part;
+    return { ...part, text: this.#describer.known(this.#store.find(principal, refId).sha256) };
+  }
+
+  /** Whether this principal was given a result of the server that names the resource. */
+  wasTold(principal: string, server: string, uri: string): boolean {
+    return this.#notes.hasLink(principal, server, uri);
   }
 
   /** @throws RuntimeError CONTENT_NOT_FOUND. */
@@ -122,12 +157,36 @@ export class ContentManager {
       maxTokens: this.#maxTokens,
       ttlMs: this.#ttlMs,
       put: (content) => this.#store.put(options.principal, { ...content, keepUntil: options.keepUntil }),
+      ...this.#media(),
+      noteLinks: (uris) => this.#noteLinks(uris, options),
       chunksOf: async (ref) => {
         const record = this.#store.find(options.principal, ref.id);
         await using file = await this.#store.open(record);
         return chunkTotal(await this.#store.chunkMap(record, file, this.#limits.tokens));
       },
     });
+  }
+
+  /** All images of one result share the time that it waits for them. */
+  #media(): Pick<Keeper, 'describeImage'> {
+    const describer = this.#describer;
+    if (!describer) return {};
+    const until = performance.now() + DESCRIBE_MS;
+    return { describeImage: (image, type) => describer.describe(image, type, until - performance.now()) };
+  }
+
+  #noteLinks(uris: readonly string[], { principal, server, keepUntil = 0 }: OffloadOptions): void {
+    if (server === undefined) return;
+    try {
+      this.#notes.addLinks(principal, server, uris, Math.max(this.#clock() + this.#ttlMs, keepUntil));
+    } catch (error) {
+      this.#logger.warn({ error: String(error) }, 'links of a result could not be remembered');
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    this.#notes.sweep();
+    await this.#store.sweepExpired();
   }
 
   /** Of one principal, or of all. */
@@ -140,6 +199,8 @@ export class ContentManager {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#sweeper);
+    this.#describer?.close();
+    this.#notes.close();
     this.#store.close();
   }
 }

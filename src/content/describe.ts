@@ -37,9 +37,16 @@ export async function describeText(long: LongText, headTokens: number): Promise<
 }
 
 /** One line for an image, a sound or another file. */
-export function describeMedia(type: string, mimeType: string, bytes: Buffer, kept: Kept): string {
+export function describeMedia(
+  type: string,
+  mimeType: string,
+  bytes: Buffer,
+  kept: Kept,
+  words?: string,
+): string {
   const size = measure(mimeType, bytes);
-  const facts = [mimeType, humanBytes(bytes.length), ...(size === undefined ? [] : [size])].join(', ');
+  const measured = [mimeType, humanBytes(bytes.length), ...(size === undefined ? [] : [size])].join(', ');
+  const facts = words === undefined ? measured : `${measured}; ${words}`;
   if ('lost' in kept) return `[${type}: ${facts}; not kept: ${kept.lost}]`;
   return `[${type}: ${facts}] [Reference: ${kept.ref.id}] get_content(ref_id="${kept.ref.id}") shows it.`;
 }

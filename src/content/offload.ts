@@ -1,20 +1,9 @@
-import type { ContentRef } from '../core/content.js';
-import { RuntimeError } from '../core/errors.js';
 import { Payload } from '../core/payload.js';
 import type { CallToolResult, ContentBlock } from '../core/upstream.js';
-import { describeMedia, describeText, type Kept, type LongText } from './describe.js';
-import { mediaTypeOf } from './media.js';
+import { describeText } from './describe.js';
 import { outlineValue } from './outline.js';
-import type { NewContent } from './store.js';
+import { type Keeper, keep, linksIn, type Part, replaceBlocks } from './replace-block.js';
 import { countTokens, fitsTokens, tokensWithin } from './tokens.js';
-
-/** What offloading needs from the store. */
-interface Keeper {
-  readonly maxTokens: number;
-  readonly ttlMs: number;
-  put(content: NewContent): Promise<ContentRef>;
-  chunksOf(ref: ContentRef): Promise<number>;
-}
 
 /** What stands in for a structuredContent that is too large. */
 interface StructuredStandIn {
@@ -23,9 +12,6 @@ interface StructuredStandIn {
   readonly bytes: number;
   readonly note: string;
 }
-
-/** A block as it will be given, or a long text whose head can still be made shorter. */
-type Part = { readonly block: ContentBlock } | { readonly long: LongText; readonly around: ContentBlock };
 
 /** Room that the words around a head take, in tokens. */
 const DESCRIPTION = 250;
@@ -54,10 +40,10 @@ export async function offloadResult(
   }
 }
 
-/** Small results are looked at only when they might hold an image or a sound. */
+/** Small results are looked at only when they might hold an image, a sound, or a resource. */
 function mayHoldMedia(bytes: Uint8Array): boolean {
   const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return json.includes('"image"') || json.includes('"audio"') || json.includes('"blob"');
+  return json.includes('"image"') || json.includes('"audio"') || json.includes('"resource');
 }
 
 async function replaceParts(
@@ -66,8 +52,8 @@ async function replaceParts(
   keeper: Keeper,
 ): Promise<Payload<CallToolResult>> {
   const blocks = Array.isArray(result.content) ? (result.content as readonly ContentBlock[]) : [];
-  const parts: Part[] = [];
-  for (const block of blocks) parts.push(await replaceBlock(block, keeper));
+  keeper.noteLinks?.(linksIn(blocks));
+  const parts = await replaceBlocks(blocks, keeper);
   const content = await withinBudget(parts, keeper);
   const structured = await replaceStructured(result.structuredContent, blocks, parts, keeper);
   const changed =
@@ -80,92 +66,6 @@ async function replaceParts(
     ...(Array.isArray(result.content) ? { content } : {}),
     ...(structured === undefined ? {} : { structuredContent: structured }),
   });
-}
-
-async function replaceBlock(block: ContentBlock, keeper: Keeper): Promise<Part> {
-  if (typeof block !== 'object' || block === null) return { block };
-  const { type } = block;
-  if ((type === 'image' || type === 'audio') && typeof block['data'] === 'string') {
-    const mimeType = typeof block['mimeType'] === 'string' ? block['mimeType'] : `${type}/*`;
-    return { block: await replaceMedia(block, type, type, mimeType, block['data'], keeper) };
-  }
-  if (type === 'text' && typeof block['text'] === 'string') {
-    return (await long({ ...block, text: '' }, block['text'], undefined, keeper)) ?? { block };
-  }
-  if (type === 'resource') return await replaceResource(block, keeper);
-  const json = JSON.stringify(block);
-  return (
-    (await long(
-      textBlock(block, `A content block of type ${type}:\n`),
-      json,
-      'application/json',
-      keeper,
-    )) ?? { block }
-  );
-}
-
-async function replaceResource(block: ContentBlock, keeper: Keeper): Promise<Part> {
-  const resource = block['resource'];
-  if (typeof resource !== 'object' || resource === null) return { block };
-  const { uri, mimeType, text, blob } = resource as Record<string, unknown>;
-  const name = typeof uri === 'string' ? uri : 'without a URI';
-  if (typeof blob === 'string') {
-    const type = typeof mimeType === 'string' ? mimeType : (mediaTypeOf(name) ?? 'application/octet-stream');
-    const kind = type.startsWith('image/') ? 'image' : type.startsWith('audio/') ? 'audio' : 'binary';
-    if (kind === 'binary' && (await fitsTokens(blob, keeper.maxTokens))) return { block };
-    return { block: await replaceMedia(block, kind, `resource ${name}`, type, blob, keeper) };
-  }
-  if (typeof text !== 'string') return { block };
-  const type = typeof mimeType === 'string' ? mimeType : undefined;
-  return (await long(textBlock(block, `Resource ${name}:\n`), text, type, keeper)) ?? { block };
-}
-
-async function replaceMedia(
-  block: ContentBlock,
-  kind: ContentRef['kind'],
-  label: string,
-  mimeType: string,
-  base64: string,
-  keeper: Keeper,
-): Promise<ContentBlock> {
-  const bytes = Buffer.from(base64, 'base64');
-  const kept = await keep({ kind, mimeType, data: bytes }, keeper);
-  return textBlock(block, describeMedia(label, mimeType, bytes, kept));
-}
-
-/** The part for a text above the limit; undefined for one that fits. `around` is the block that its head is put into. */
-async function long(
-  around: ContentBlock,
-  text: string,
-  mimeType: string | undefined,
-  keeper: Keeper,
-): Promise<Part | undefined> {
-  if (await fitsTokens(text, keeper.maxTokens)) return undefined;
-  const { tokens } = await countTokens(text, keeper.maxTokens);
-  const kept = await keep({ kind: 'text', mimeType: mimeType ?? 'text/plain', data: text }, keeper);
-  return { long: { text, mimeType, tokens, kept }, around };
-}
-
-async function keep(content: NewContent, keeper: Keeper): Promise<Kept> {
-  try {
-    const ref = await keeper.put(content);
-    const chunks = content.kind === 'text' ? await keeper.chunksOf(ref) : 1;
-    return { ref, chunks, ttlMs: keeper.ttlMs };
-  } catch (error) {
-    if (error instanceof RuntimeError) return { lost: error.message };
-    throw error;
-  }
-}
-
-/** Annotations and `_meta` of the block stay with what takes its place. */
-function textBlock(block: ContentBlock, text: string): ContentBlock {
-  const { annotations, _meta } = block;
-  return {
-    type: 'text',
-    text,
-    ...(annotations === undefined ? {} : { annotations }),
-    ...(_meta === undefined ? {} : { _meta }),
-  };
 }
 
 /** All blocks together within the limit: shorter heads first, then the last blocks become one reference. */

@@ -26,7 +26,7 @@ export interface ContentPart {
   readonly ref: string;
   readonly kind: ContentRef['kind'];
   readonly mimeType: string;
-  /** Text, for kind `text`. */
+  /** Text, for kind `text`; for an image what it shows, where that is known. */
   readonly text?: string | undefined;
   /** Base64, for every other kind. */
   readonly data?: string | undefined;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Catalog } from '../catalog/catalog.js';
 import { ContentManager } from '../content/content-manager.js';
+import type { VisionOptions } from '../content/vision.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { UpstreamSession } from '../core/upstream.js';
 import type { Emitter } from '../lib/emitter.js';
@@ -39,6 +40,7 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
   const content = await ContentManager.open({
     directory: options.contentDirectory,
     maxResultTokens: settings.maxResultTokens,
+    vision: visionOf(settings),
     logger,
   });
   // These know each other only through these calls, so that none has to be made before the others.
@@ -123,4 +125,11 @@ function announce(
     }
   });
   void session.ended.then(unsubscribe);
+}
+
+/** An endpoint of one's own needs no key; without either nobody is asked. */
+function visionOf({ describeImages, openai }: EngineOptions['settings']): VisionOptions | undefined {
+  const { baseUrl, apiKey, visionModel: model } = openai;
+  if (!describeImages || (baseUrl === undefined && apiKey === undefined)) return undefined;
+  return { baseUrl: baseUrl ?? 'https://api.openai.com/v1', apiKey, model };
 }

@@ -13,6 +13,7 @@ import { Clients } from './clients.js';
 import type { EngineOptions } from './engine-options.js';
 import { Foreground } from './foreground.js';
 import { reviewServer } from './index-starts.js';
+import { Reading } from './reading.js';
 import * as views from './views.js';
 
 /**
@@ -27,6 +28,7 @@ export class RuntimeEngine implements RuntimePort {
   readonly #parts: Parts;
   readonly #background: Background;
   readonly #foreground: Foreground;
+  readonly #reading: Reading;
   #closing: Promise<void> | undefined;
 
   private constructor(options: EngineOptions, events: Emitter<RuntimeEvent>, parts: Parts) {
@@ -35,6 +37,7 @@ export class RuntimeEngine implements RuntimePort {
     this.#parts = parts;
     this.#background = new Background(parts.tasks, parts.executor);
     this.#foreground = new Foreground(parts, options);
+    this.#reading = new Reading(parts);
   }
 
   /**
@@ -197,22 +200,8 @@ export class RuntimeEngine implements RuntimePort {
     return this.#background.list(input, caller);
   }
 
-  async get_content(input: In<'get_content'>, { caller }: OperationContext): Promise<Out<'get_content'>> {
-    const part = await this.#parts.content.read(caller.principal, input.ref_id, {
-      chunkIndex: input.chunk_index,
-      lines: input.lines,
-      search: input.search,
-      jsonPath: input.json_path,
-    });
-    return {
-      ref_id: part.ref,
-      kind: part.kind,
-      mime_type: part.mimeType,
-      ...(part.text === undefined ? {} : { text: part.text }),
-      ...(part.data === undefined ? {} : { data: part.data }),
-      ...(part.chunk === undefined ? {} : { chunk: part.chunk }),
-      ...(part.next === undefined ? {} : { next: part.next }),
-    };
+  async get_content(input: In<'get_content'>, context: OperationContext): Promise<Out<'get_content'>> {
+    return this.#reading.run(input, context);
   }
 
   async get_statistics(): Promise<Out<'get_statistics'>> {

@@ -111,6 +111,7 @@ export class Executor {
       this.#supervisor.countCall(call.server, call);
       return await this.#content.offload(result, {
         principal: call.principal,
+        server: call.server,
         keepUntil: options.keepUntil?.(),
       });
     });

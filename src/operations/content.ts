@@ -4,6 +4,7 @@ import { next } from './text.js';
 
 const input = z.object({
   ref_id: z.string().max(4096),
+  server_name: z.string().min(1).max(256).optional(),
   chunk_index: z.int().optional(),
   lines: z.string().max(64).optional(),
   search: z.string().max(1024).optional(),
@@ -26,12 +27,14 @@ export const getContent: Operation<'get_content', typeof input, typeof output> =
   name: 'get_content',
   title: 'Read kept content',
   description:
-    'Read what stands behind a [Reference: id]: whole, one chunk (chunk_index from 0), lines ("120-180"), search (regex) or json_path. Prefer a part.',
+    'Read what stands behind a [Reference: id]: whole, one chunk (chunk_index from 0), lines ("120-180"), search (regex) or json_path. Prefer a part. With server_name, ref_id is the uri of a resource that server linked to.',
   audience: 'model',
   input,
   output,
   answers: 'verbatim',
   annotations: { readOnlyHint: true, openWorldHint: false },
+  // Claude Code writes what is longer than its own limit to a file; what was asked for by reference is wanted in sight.
+  meta: { 'anthropic/maxResultSizeChars': 500_000 },
   present: (content) => {
     if (content.data !== undefined) {
       const block =
@@ -45,7 +48,8 @@ export const getContent: Operation<'get_content', typeof input, typeof output> =
                 blob: content.data,
               },
             };
-      return { content: [block] };
+      const words = content.text === undefined ? [] : [{ type: 'text', text: content.text }];
+      return { content: [block, ...words] };
     }
     const head = content.chunk ? `[Chunk ${content.chunk.index + 1}/${content.chunk.total}]\n` : '';
     return {

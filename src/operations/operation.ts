@@ -25,6 +25,8 @@ export interface Operation<
   /** Whether `structuredContent` is the output itself. `verbatim`: the answer is content that came from elsewhere. */
   readonly answers: 'structured' | 'verbatim';
   readonly annotations: ToolAnnotations;
+  /** `_meta` of the tool's definition. */
+  readonly meta?: Readonly<Record<string, unknown>>;
   /** The answer as an MCP result. A payload passes through as the bytes it is. */
   present(output: z.output<Output>): CallToolResult | Payload<CallToolResult>;
 }

@@ -13,6 +13,7 @@ export interface ToolDefinition {
   readonly inputSchema: JsonSchema;
   readonly outputSchema?: JsonSchema;
   readonly annotations: ToolAnnotations;
+  readonly _meta?: Readonly<Record<string, unknown>>;
 }
 
 /** Every client pays for these definitions in each conversation, so what says nothing is left out. */
@@ -56,6 +57,7 @@ function define(row: Operation): ToolDefinition {
     inputSchema: inputSchema(name),
     ...(row.answers === 'structured' ? { outputSchema: shallow(outputSchema(name)) } : {}),
     annotations: row.annotations,
+    ...(row.meta === undefined ? {} : { _meta: row.meta }),
   };
 }
 
