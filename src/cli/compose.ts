@@ -5,6 +5,8 @@ import type { Environment, Settings } from '../config/settings.js';
 import { RuntimeEngine } from '../engine/engine.js';
 import type { Logger } from '../lib/log.js';
 import { BRIDGED_CAPABILITIES, bridgedPart } from '../upstream/bridge.js';
+import { authorizedFetch } from '../upstream/oauth/authorized-fetch.js';
+import { TokenStore } from '../upstream/oauth/token-store.js';
 import { openSession } from '../upstream/open-session.js';
 import { sweepContainers } from '../upstream/stdio/containers.js';
 import { familyMemory } from '../upstream/stdio/family-memory.js';
@@ -43,6 +45,7 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
     Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
   const packages = new PackageStarts();
+  const tokens = new TokenStore(join(settings.home, 'oauth'));
   const containerDirectory = join(settings.home, 'containers');
   let servers = options.servers ?? (await readServers(options));
   const engine = await RuntimeEngine.start({
@@ -62,6 +65,7 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
         clientInfo: { name: 'mcp-runtime', version },
         packages,
         containerDirectory,
+        authorize: (remote, send) => authorizedFetch(remote, send, tokens, logger),
         prior,
         // A server of its own is told what this client can do; one for all, what any of them might. A client of the
         // stateless revision says it anew with each request.
@@ -112,12 +116,13 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
   };
 }
 
-async function readServers({
+/** The servers file of these settings, with what is wrong in it. */
+export async function readServers({
   settings,
   environment,
   logger,
   problems = [],
-}: ComposeOptions): Promise<ServersFile> {
+}: Pick<ComposeOptions, 'settings' | 'environment' | 'logger' | 'problems'>): Promise<ServersFile> {
   const file = await readServersFile(settings.configPath, {
     environment,
     mustExist: settings.configNamed,

@@ -183,6 +183,13 @@ function build(finish: (code: number) => void): Command {
       ),
     );
 
+  command('auth', 'get a remote server authorised (OAuth), with a browser')
+    .argument('<server>')
+    .option('--client-id <id>', 'a client registered by hand; its secret in MCP_RUNTIME_CLIENT_SECRET')
+    .option('--scope <scope>', 'what to ask for, instead of what the server says')
+    .option('--forget', 'forget the tokens of the server', false)
+    .action(run(async (server: string, flags) => (await import('./auth.js')).authorize(server, flags)));
+
   command('doctor', 'check this machine and the configuration, and explain').action(
     run(async (flags: GlobalFlags) => (await import('./doctor.js')).doctor(flags)),
   );

@@ -15,6 +15,8 @@ export interface Lease extends Disposable {
 
 /** A call waits for a back-off that ends within this time, ms; a longer one fails fast and says until when. */
 const PATIENCE_MS = 1_000;
+/** A server that needs authentication is looked at again by calls at most this often, ms. */
+const AUTH_AGAIN_MS = 3_000;
 /** How long a stop lets running calls finish, ms. */
 const DRAIN_MS = 2_000;
 
@@ -120,7 +122,9 @@ export class ManagedServer {
           this.#recovery.forget();
           break;
         case 'needs-auth':
-          if (!asked) throw needsAuth(this.definition.name, state.problem);
+          // Who was given the right meanwhile is let in without asking twice.
+          if (!asked && Date.now() - state.problem.at < AUTH_AGAIN_MS)
+            throw needsAuth(this.definition.name, state.problem);
           break;
         default:
           break;

@@ -155,6 +155,7 @@ function create(engine: 'embedded' | 'shared'): {
       let said = '';
       transport.stderr?.on('data', (chunk: Buffer) => {
         said = (said + chunk.toString('utf8')).slice(-1_048_576);
+        if (process.env['DEBUG_STDERR']) process.stderr.write(chunk);
       });
       oracles.watchStderr(() => said);
       const sdk = new Client({ name, version: '1' });

@@ -82,7 +82,7 @@ export async function statusFailed(
       'SERVER_NEEDS_AUTH',
       `The server "${server}" asks for authentication (HTTP ${status}).`,
       {
-        hint: 'Put the token it expects into "headers" of its definition, e.g. "Authorization": "Bearer ...".',
+        hint: `Run \`mcp-runtime auth ${server}\`, or put the token it expects into "headers" of its definition.`,
         data: { server, status, ...(challenge === null ? {} : { challenge: oneLine(challenge, 500) }) },
       },
     );
