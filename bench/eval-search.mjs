@@ -63,6 +63,18 @@ export function fill(index, { tools, servers }) {
   return index;
 }
 
+/** Share of each query's servers among the first five of `searchServers`. */
+export function measureServers(queries, index) {
+  let sum = 0;
+  for (const query of queries) {
+    const wanted = new Set(query.relevant.map(({ server }) => server));
+    const hits = index.searchServers(query.text, { limit: 5, minScore: 0 }).hits;
+    const found = hits.filter(({ server }) => wanted.has(server)).length;
+    sum += query.mode === 'any' ? Number(found > 0) : found / wanted.size;
+  }
+  return Math.round((10_000 * sum) / queries.length) / 100;
+}
+
 export async function measure(queries, answer) {
   const sums = { r1: 0, r5: 0, r10: 0, hit1: 0, hit5: 0, ndcg10: 0, mrr: 0 };
   for (const query of queries) {
@@ -110,6 +122,7 @@ async function main() {
   );
   const embedder = loadStaticEmbedder();
   const results = {};
+  const servers = {};
   for (const set of readSets(folder)) {
     const index = fill(createSearchIndex(embedder), set);
     const options = { limit: DEPTH, minScore: 0 };
@@ -124,10 +137,15 @@ async function main() {
       }
     }
     results[set.name] = row;
+    if (!values.json && set.servers.length > 1) servers[set.name] = measureServers(set.queries, index);
   }
   await model?.close();
   if (values.json) console.log(JSON.stringify(results));
-  else print(results);
+  else {
+    print(results);
+    console.log('\nservers            R@5');
+    for (const [set, value] of Object.entries(servers)) console.log(`${set.padEnd(18)} ${value}`);
+  }
 }
 
 function print(results) {

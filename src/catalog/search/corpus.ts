@@ -177,7 +177,7 @@ export function createCorpus(embedder: StaticEmbedder | undefined): Corpus {
       return {
         matches: method === 'lexical' ? fused : byWord(text, fused, better ? WITH_MODEL : 1),
         evidence: {
-          cosine: candidates.reduce((most, { cosine }) => Math.max(most, cosine), 0),
+          cosine: asked && candidates.reduce((most, { cosine }) => Math.max(most, cosine), 0),
           coverage: perfect > 0 ? strongest / perfect : 0,
           unknown: unknownShare(text),
           documents: size,

@@ -18,6 +18,8 @@ const FIELDS = {
   serverText: { weight: 0.3, b: 0.6, usual: 20 },
 } as const satisfies Record<string, Field>;
 const K1 = 1.8;
+// A word that a small catalogue lacks is not thereby a common one: it is taken to be rare among this many documents.
+const LANGUAGE = 5_000;
 
 interface Posting {
   slots: Int32Array;
@@ -83,7 +85,7 @@ export function createLexicalIndex(): LexicalIndex {
       for (const { term, weight, optional } of query) {
         const posting = postings.get(term);
         if (posting === undefined || posting.live <= 0) {
-          if (optional !== true) perfect += weight * Math.log(1 + total / 1.5);
+          if (optional !== true) perfect += weight * Math.log(1 + Math.max(total, LANGUAGE) / 1.5);
           continue;
         }
         const gain = weight * idf(posting);

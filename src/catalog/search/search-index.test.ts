@@ -72,7 +72,15 @@ describe('scores', () => {
     for (const query of ['weather for Paris', 'read a file', 'search my mails']) {
       expect(names(sample(), query, USUAL), query).not.toEqual([]);
     }
-    for (const query of ['asdf qwer', 'medieval castle siege tactics', 'knitting patterns', '???']) {
+    for (const query of [
+      'asdf qwer',
+      'medieval castle siege tactics',
+      'knitting patterns',
+      'remove wine stains from a carpet',
+      'how do volcanoes erupt',
+      'best hiking boots for wide feet',
+      '???',
+    ]) {
       expect(names(sample(), query, USUAL), query).toEqual([]);
     }
   });

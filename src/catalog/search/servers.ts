@@ -7,10 +7,10 @@ export interface ServerHit {
   readonly score: number;
 }
 
-const TOOLS = 0.8;
-const OWN_TEXT = 0.2;
-// The best tool says most, but a server with three good ones is a better guess than one with a single hit.
-const PLACES = [0.75, 0.15, 0.1];
+const TOOLS = 0.6;
+const OWN_TEXT = 0.4;
+// The best tool says nearly all; more good ones only part what is otherwise alike.
+const PLACES = [0.85, 0.1, 0.05];
 
 /** Ranks servers by their best tools and by the match of their own text; both best first. */
 export function rankServers(tools: readonly Scored[], own: readonly ServerHit[]): ServerHit[] {
