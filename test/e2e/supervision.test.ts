@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ServerState } from '../../src/core/server.js';
 import { eventually, fixture, hostile, isAlive } from '../support/processes.js';
 import { supervision } from '../support/supervision.js';
-import { bench, errorOf, textOf, within } from '../support/upstream.js';
+import { bench, errorOf, remoteDefinition, stdioDefinition, textOf, within } from '../support/upstream.js';
 
 const at = supervision();
 const hog = fixture('hog-server.mjs');
@@ -156,4 +156,30 @@ describe('LIF-03 a slow start', () => {
     const session = await bed().hostile('slow-start', ['700']);
     expect(await textOf(session.callTool('echo', { text: 'up' }, within(600)))).toBe('up');
   });
+});
+
+describe('SOK-03 starts and stops of each transport', () => {
+  const bed = bench();
+
+  it.each([
+    ['stdio', []],
+    ['streamable-http', ['http', '0', 'sse']],
+    ['sse', ['sse', '0']],
+  ] as const)(
+    '%s: fifteen, and nothing is left (a thousand in `npm run soak -- cycles`)',
+    async (transport, args) => {
+      const good = fixture('good-server.mjs');
+      const url = async () => {
+        const { port } = await bed().http(good, args);
+        return `http://127.0.0.1:${port}/${transport === 'sse' ? 'sse' : 'mcp'}`;
+      };
+      const definition =
+        transport === 'stdio' ? stdioDefinition(good) : remoteDefinition(transport, await url());
+      for (let i = 0; i < 15; i += 1) {
+        const session = await bed().open(definition);
+        expect(await textOf(session.callTool('echo', { text: `n${i}` }, within()))).toBe(`n${i}`);
+        await session.close();
+      }
+    },
+  );
 });
