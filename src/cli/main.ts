@@ -52,7 +52,7 @@ function build(finish: (code: number) => void): Command {
         .choices(['tools', 'router', 'direct'])
         .default('tools'),
     )
-    .option('--pin <server[/tool]...>', 'show these servers or tools beside our own')
+    .option('--pin <server/tool...>', 'show these servers, or single tools of them, beside our own')
     .option(
       '--engine <where>',
       'shared, embedded in this process, or the address of one (tcp://host:port)',

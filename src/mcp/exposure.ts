@@ -43,6 +43,8 @@ export class Exposure {
   readonly #logger: Logger;
   readonly #onChange: () => void;
   #current: Promise<Exposed> | undefined;
+  /** What `current` became: most calls need not wait for anything. */
+  #known: Exposed | undefined;
   /** Of what was shown last. */
   #hash: string | undefined;
   #servers: ReadonlySet<string> = new Set();
@@ -70,6 +72,7 @@ export class Exposure {
 
   /** Our own tools can be shown without it: then nobody waits long for it. */
   async get(signal: AbortSignal): Promise<Exposed> {
+    if (this.#known) return this.#known;
     const load = this.#load();
     if (this.direct) return load;
     const late = sleep(PATIENCE_MS, { signal, unref: true }).then(
@@ -89,6 +92,7 @@ export class Exposure {
     if (this.#hash === undefined) return;
     const before = this.#hash;
     this.#current = undefined;
+    this.#known = undefined;
     try {
       await this.#load();
       if (this.#hash !== before) this.#onChange();
@@ -128,6 +132,7 @@ export class Exposure {
       whole: servers.filter(({ whole }) => whole),
     };
     this.#hash = hashOf(exposed);
+    this.#known = exposed;
     this.#servers = new Set(exposed.whole.map(({ server }) => server));
     return exposed;
   }
