@@ -32,7 +32,7 @@ export function createOutput(options: { json: boolean }): Output {
 }
 
 /** What happened, why, what to do next; with the last words of a server that died. */
-export function describeError(error: RuntimeError): string {
+function describeError(error: RuntimeError): string {
   const stderr = error.data?.['stderr'];
   const said =
     typeof stderr === 'string' && stderr !== '' && !error.message.includes(stderr)

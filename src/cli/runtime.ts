@@ -146,7 +146,7 @@ export const engineLog = (settings: Settings): string => join(settings.home, 'en
 const wireFacts = ({ name }: OpenOptions) => ({ version: packageVersion(), name, pid: process.pid });
 
 /** Starts the engine of a home as a process of its own, which this one does not wait for. */
-export function spawnEngine(settings: Settings): ReturnType<typeof spawn> {
+function spawnEngine(settings: Settings): ReturnType<typeof spawn> {
   const log = openSync(engineLog(settings), 'a', 0o600);
   // A front-end that was itself started by an engine carries that engine's mark; this one is nobody's child.
   const { [MARKER]: _mark, ...environment } = process.env;

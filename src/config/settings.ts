@@ -160,9 +160,6 @@ export function resolveSettings(environment: Environment, platform: Platform): S
   });
 }
 
-/** The names of all settings, for docs and `doctor`. */
-export const settingNames: readonly string[] = Object.keys(rawSettings.shape);
-
 /** The platform's place for a program's data. */
 function defaultHome(environment: Environment, platform: Platform): string {
   const { homeDirectory } = platform;

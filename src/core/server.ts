@@ -101,8 +101,6 @@ export type ServerState =
   | { readonly status: 'failed'; readonly problem: ServerProblem }
   | { readonly status: 'needs-auth'; readonly problem: ServerProblem };
 
-export type ServerStatus = ServerState['status'];
-
 /** What a server says of itself in `initialize`. */
 export interface ServerIdentity {
   readonly name: string;
@@ -131,12 +129,4 @@ export interface ToolAnnotations {
   readonly destructiveHint?: boolean;
   readonly idempotentHint?: boolean;
   readonly openWorldHint?: boolean;
-}
-
-/** A tool as the catalog knows it. Servers and tools are always named as a pair, never joined. */
-export interface ToolRecord {
-  readonly server: string;
-  readonly tool: ListedTool;
-  /** SHA-256 of the tool's canonical JSON, hex. */
-  readonly hash: string;
 }

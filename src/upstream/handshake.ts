@@ -6,13 +6,7 @@ import type { MessageChannel } from './channel.js';
 import type { Peer } from './peer.js';
 
 /** Revisions with an `initialize`, newest first. */
-export const PROTOCOL_VERSIONS = [
-  '2025-11-25',
-  '2025-06-18',
-  '2025-03-26',
-  '2024-11-05',
-  '2024-10-07',
-] as const;
+const PROTOCOL_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05', '2024-10-07'] as const;
 const NEWEST = PROTOCOL_VERSIONS[0];
 const OLDEST = PROTOCOL_VERSIONS[PROTOCOL_VERSIONS.length - 1];
 

@@ -35,7 +35,7 @@ export function loadStaticEmbedder(file: URL | string = TABLE): StaticEmbedder {
 }
 
 /** Reads a table: magic, header length, header (JSON), vocabulary (one piece a line), row scales, int8 rows. */
-export function parseTable(bytes: Uint8Array): StaticEmbedder {
+function parseTable(bytes: Uint8Array): StaticEmbedder {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 8 || view.getUint32(0, true) !== MAGIC) throw new Error('not an embedding table');
   const headerEnd = 8 + view.getUint32(4, true);

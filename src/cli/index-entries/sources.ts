@@ -30,7 +30,7 @@ export interface Found {
   readonly notes: readonly string[];
 }
 
-export const clientIds: readonly ClientId[] = [
+const clientIds: readonly ClientId[] = [
   'claude-desktop',
   'claude-code',
   'cursor',

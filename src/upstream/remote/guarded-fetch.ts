@@ -46,8 +46,3 @@ function parse(location: string, base: URL): URL | null {
     return null;
   }
 }
-
-/** What of a url may be shown: its query may hold a key. */
-export function shownUrl(url: URL): string {
-  return `${url.origin}${url.pathname}`;
-}
