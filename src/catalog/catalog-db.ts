@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { RuntimeError } from '../core/errors.js';
 import { openDatabase, type Sqlite } from '../lib/sqlite.js';
 import { learntMigrations } from './learnt-store.js';
@@ -36,6 +36,9 @@ function isDamage(error: unknown): boolean {
 
 /** Damage shows at the first read of a page otherwise, which may be in the middle of a call. */
 function checked(path: string): Sqlite {
+  // Asked before the driver is: it keeps what it could not open as a database open until it is collected.
+  if (!startsLikeDatabase(path))
+    throw new RuntimeError('STORAGE_FAILED', `${path} is no database.`, { data: { reason: 'damaged' } });
   const db = openDatabase(path, 'catalog', migrations);
   try {
     const found = db.get<{ quick_check: string }>('PRAGMA quick_check(1)')?.quick_check;
@@ -47,5 +50,24 @@ function checked(path: string): Sqlite {
       data: { reason: 'damaged' },
       cause,
     });
+  }
+}
+
+const MAGIC = 'SQLite format 3\0';
+
+function startsLikeDatabase(path: string): boolean {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch {
+    // Not there, or not for us: the driver says which.
+    return true;
+  }
+  try {
+    const head = Buffer.alloc(MAGIC.length);
+    const read = readSync(file, head);
+    return read === 0 || head.toString('latin1') === MAGIC;
+  } finally {
+    closeSync(file);
   }
 }

@@ -12,6 +12,11 @@ export interface ServerDescription {
 const MAX_SENTENCE = 110;
 const MAX_SUMMARY = 600;
 const MAX_CAPABILITIES = 8;
+const MAX_VERBS = 6;
+const MAX_RESTRICTIONS = 3;
+const MAX_READ = 4_000;
+const RESTRICTION =
+  /\b(cannot|can't|does not|do not|don't|not supported|unsupported|only|at most|no more than|limited|requires?|must)\b/i;
 
 /** The first sentence, on one line, without characters that a person cannot see; at most `max` characters. */
 export function firstSentence(text: string | undefined, max = MAX_SENTENCE): string {
@@ -50,7 +55,7 @@ export function describeServer(
       definition.name,
     summary,
     capabilities: told?.capabilities.length ? phrases(told.capabilities) : capabilities(tools),
-    limitations: [...phrases(told?.limitations ?? []), ...limitations(definition, tools)],
+    limitations: [...phrases(told?.limitations ?? []), ...limitations(definition, identity, tools)],
   };
 }
 
@@ -59,16 +64,63 @@ function phrases(texts: readonly string[]): string[] {
   return texts.slice(0, MAX_CAPABILITIES).flatMap((text) => firstSentence(text) || []);
 }
 
+/** Of a few tools each by its sentence; of many the things they work on, with what they do to them. */
 function capabilities(tools: readonly ListedTool[]): string[] {
-  return tools.slice(0, MAX_CAPABILITIES).map((tool) => firstSentence(tool.description, 80) || tool.name);
+  if (tools.length <= MAX_CAPABILITIES)
+    return tools.map((tool) => firstSentence(tool.description, 80) || oneLine(tool.name, 80));
+  const things = new Map<string, Set<string>>();
+  for (const { name } of tools) {
+    const [verb = '', ...rest] = words(name);
+    const thing = rest.length === 0 ? verb : singular(rest.join(' '));
+    things.set(thing, (things.get(thing) ?? new Set()).add(rest.length === 0 ? '' : verb));
+  }
+  return [...things]
+    .sort(([, one], [, other]) => other.size - one.size)
+    .slice(0, MAX_CAPABILITIES)
+    .map(([thing, verbs]) => {
+      const does = [...verbs].filter((verb) => verb !== '').slice(0, MAX_VERBS);
+      return oneLine(does.length === 0 ? thing : `${thing}: ${does.join(', ')}`, MAX_SENTENCE);
+    });
 }
 
-function limitations(definition: KnownServer, tools: readonly ListedTool[]): string[] {
+/** `createPullRequest`, `create_pull_request`, `github.create-pull-request` -> create, pull, request (without the prefix). */
+function words(name: string): string[] {
+  const parts = name
+    .slice(0, 200)
+    .replace(/^.*[./:](?=.)/, '')
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u);
+  return parts.filter((part) => part !== '');
+}
+
+const singular = (thing: string): string => thing.replace(/(?<=[a-z]{2}[^s])s$/, '');
+
+function limitations(
+  definition: KnownServer,
+  identity: ServerIdentity | undefined,
+  tools: readonly ListedTool[],
+): string[] {
   const found: string[] = [];
-  if (definition.blockedTools.length > 0)
-    found.push(`${definition.blockedTools.length} tools are blocked by its definition`);
+  const blocked = definition.blockedTools.length;
+  if (blocked > 0)
+    found.push(`${blocked} ${blocked === 1 ? 'tool is' : 'tools are'} blocked by its definition`);
   if (tools.length > 0 && tools.every((tool) => tool.annotations?.readOnlyHint === true))
     found.push('reads only');
+  const destructive = tools.filter((tool) => tool.annotations?.destructiveHint === true).length;
+  if (destructive > 0)
+    found.push(`${destructive} ${destructive === 1 ? 'tool' : 'tools'} may delete or overwrite`);
+  if (definition.needs?.length) found.push(`needs ${definition.needs.join(', ')}`);
   if (definition.sharing === 'per-client') found.push('started for each client');
-  return found;
+  return [...found, ...restrictions(identity?.instructions)];
+}
+
+/** Sentences in which a server says itself what it does not do or what it asks for. */
+function restrictions(instructions: string | undefined): string[] {
+  const text = oneLine(instructions ?? '', MAX_READ);
+  return text
+    .split(/(?<=[.!?])\s+/)
+    .filter((sentence) => sentence.length <= MAX_SENTENCE * 1.5 && RESTRICTION.test(sentence))
+    .slice(0, MAX_RESTRICTIONS)
+    .map((sentence) => firstSentence(sentence, MAX_SENTENCE * 1.5));
 }

@@ -26,7 +26,12 @@ export class Roster {
 
   /** What is wrong with the servers file, the catalog and the index, for people. */
   get problems(): readonly string[] {
-    return [...this.#file.problems.map((problem) => problem.message), ...this.#parts.discovery.problems];
+    const { library, discovery } = this.#parts;
+    return [
+      ...this.#file.problems.map((problem) => problem.message),
+      ...library.problems,
+      ...discovery.problems,
+    ];
   }
 
   /**
