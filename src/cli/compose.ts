@@ -4,7 +4,7 @@ import { readServersFile, type ServersFile } from '../config/servers-file.js';
 import type { Environment, Settings } from '../config/settings.js';
 import { RuntimeEngine } from '../engine/engine.js';
 import type { Logger } from '../lib/log.js';
-import { BRIDGED_CAPABILITIES, bridgedPart } from '../upstream/bridge.js';
+import { askOwner, BRIDGED_CAPABILITIES, bridgedPart } from '../upstream/bridge.js';
 import { authorizedFetch } from '../upstream/oauth/authorized-fetch.js';
 import { TokenStore } from '../upstream/oauth/token-store.js';
 import { openSession } from '../upstream/open-session.js';
@@ -56,7 +56,7 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
       (stateDirectory === settings.home ? settings.contentPath : undefined) ??
       join(stateDirectory, 'content'),
     servers,
-    open: (definition, { client }, signal, prior) =>
+    open: (definition, { client }, signal, prior, roots) =>
       openSession(definition, {
         signal,
         marker,
@@ -67,6 +67,10 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
         containerDirectory,
         authorize: (remote, send) => authorizedFetch(remote, send, tokens, logger),
         prior,
+        onRequest: async (method, params, owner) =>
+          method === 'roots/list' && roots !== undefined && owner.client === undefined
+            ? { roots }
+            : askOwner(method, params, owner),
         // A server of its own is told what this client can do; one for all, what any of them might. A client of the
         // stateless revision says it anew with each request.
         capabilities:

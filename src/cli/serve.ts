@@ -83,6 +83,7 @@ async function serveOverStdio(
     import('../mcp/serve-stdio.js'),
   ]);
   const face = createMcpFace(port, {
+    workspace: process.cwd(),
     expose: flags.expose,
     ...(await exposureOf(flags, options)),
     version: packageVersion(),

@@ -6,6 +6,7 @@ export interface Expansion {
   readonly missing: Set<string>;
 }
 
+const WORKSPACE = new Set(['workspaceRoot', 'workspaceFolder']);
 const PLACEHOLDER = /\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 
 /**
@@ -14,6 +15,8 @@ const PLACEHOLDER = /\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
  */
 export function expand(value: string, environment: Environment, into: Expansion): string {
   return value.replace(PLACEHOLDER, (whole, name: string, byDefault: string | undefined) => {
+    // Where the client works is known when its server starts.
+    if (WORKSPACE.has(name)) return whole;
     into.needs.add(name);
     const found = environment[name];
     if (found !== undefined && found !== '') return found;

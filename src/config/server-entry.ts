@@ -111,7 +111,9 @@ export function resolveServer(
     startTimeoutMs: (raw.timeout ?? DEFAULT_START_S) * 1000,
     idleTimeoutMs: (raw.idleTimeout ?? DEFAULT_IDLE_S) * 1000,
     maxConcurrency: raw.maxConcurrency ?? DEFAULT_CONCURRENCY,
-    sharing: raw.sharing ?? 'shared',
+    // What stands for the directory of a client makes a server of that client.
+    sharing:
+      raw.sharing ?? (/\$\{workspace(?:Root|Folder)\}/.test(JSON.stringify(entry)) ? 'per-client' : 'shared'),
     restart: raw.restart ?? 'on-failure',
     memoryLimitBytes: raw.memoryLimit === undefined ? undefined : Math.round(raw.memoryLimit * 1_048_576),
     resetTimeoutOnProgress: raw.resetTimeoutOnProgress ?? false,

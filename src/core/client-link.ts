@@ -11,6 +11,8 @@ export interface ClientLink {
   readonly capabilities: Readonly<Record<string, unknown>>;
   /** Least severe log level it wants to see; undefined: it named none. */
   readonly logLevel?: string | undefined;
+  /** The directory its front-end was started in, where client and front-end are on one machine. */
+  readonly workspace?: string | undefined;
   /** Present when it takes `input_required` by itself: then a server's own rounds pass through untouched. */
   readonly round?: Round | undefined;
   /** Asks it. Rejects with `{code, message, data?}`: a JSON-RPC error for the server. */

@@ -16,6 +16,7 @@ import { type Library, openLibrary } from './library.js';
 import { Roster } from './roster.js';
 import { Supervisor } from './supervisor.js';
 import { failWithServer } from './waiting-tasks.js';
+import { inWorkspace, workspaceOf } from './workspace.js';
 
 /** What an engine is made of. */
 export interface Parts {
@@ -48,7 +49,11 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
     open: async (definition, tenant, signal) => {
       const entry = catalog.get(definition.name);
       const prior = entry?.stale === undefined ? entry?.identity?.protocolVersion : undefined;
-      return options.open(await discovery.resolve(definition, signal), tenant, signal, prior);
+      const resolved = await discovery.resolve(definition, signal);
+      if (resolved.sharing !== 'per-client') return options.open(resolved, tenant, signal, prior, undefined);
+      const { roots, directory } = await workspaceOf(tenant.client, signal);
+      const own = inWorkspace(resolved, directory, settings.home);
+      return options.open(own, tenant, signal, prior, roots);
     },
     maxRunning: settings.maxRunningServers,
     logger,

@@ -20,13 +20,14 @@ export function sessionLink(
   clientId: string,
   server: Server,
   context: ServerContext,
-  logLevel: string | undefined,
+  { logLevel, workspace }: { logLevel: string | undefined; workspace: string | undefined },
 ): ClientLink {
   const { mcpReq } = context;
   return {
     clientId,
     capabilities: { ...server.getClientCapabilities() },
     logLevel,
+    workspace,
     ask: async (method, params) => {
       const request = {
         method,
@@ -42,7 +43,12 @@ export function sessionLink(
 }
 
 /** The client of 2026-07-28: what is asked becomes the result of its request, and it comes again with the answer. */
-export function roundLink(clientId: string, context: ServerContext, call: RoundCall): ClientLink {
+export function roundLink(
+  clientId: string,
+  context: ServerContext,
+  call: RoundCall,
+  workspace: string | undefined,
+): ClientLink {
   const { mcpReq } = context;
   const envelope = (mcpReq.envelope ?? {}) as Record<string, unknown>;
   const capabilities = envelope[CLIENT_CAPABILITIES_META_KEY];
@@ -51,6 +57,7 @@ export function roundLink(clientId: string, context: ServerContext, call: RoundC
     clientId,
     capabilities: typeof capabilities === 'object' && capabilities !== null ? { ...capabilities } : {},
     logLevel: typeof logLevel === 'string' ? logLevel : undefined,
+    workspace,
     ask: (method, params) => call.ask(method, params),
     round: roundOf(context),
     tell: (method, params) => {

@@ -52,6 +52,8 @@ export interface McpFaceOptions {
   readonly pins?: readonly Pin[] | undefined;
   /** Whether definitions pin whole servers: then resources and prompts are offered. Default: if `pins` do. */
   readonly wholePins?: boolean | undefined;
+  /** Where the one client that is served over stdio works. */
+  readonly workspace?: string | undefined;
   readonly version: string;
   readonly logger: Logger;
 }
@@ -239,14 +241,15 @@ export class Connection implements McpConnection {
   /** Everything that may ask the client something before it is answered. */
   async #answer(server: Server, era: Era, request: JSONRPCRequest, context: ServerContext): Promise<Answer> {
     const { clientId } = this.caller;
+    const { workspace } = this.#shared.options;
     if (era === 'legacy') {
-      const link = sessionLink(clientId, server, context, this.#logLevel);
+      const link = sessionLink(clientId, server, context, { logLevel: this.#logLevel, workspace });
       return this.#run(era, request, context, context.mcpReq.signal, link);
     }
     const { params } = request;
     const key = JSON.stringify([request.method, params?.['name'] ?? params?.['uri'], params?.['arguments']]);
     return this.#rounds.run({ key, round: roundOf(context), signal: context.mcpReq.signal }, (call) =>
-      this.#run(era, request, context, call.signal, roundLink(clientId, context, call)),
+      this.#run(era, request, context, call.signal, roundLink(clientId, context, call, workspace)),
     );
   }
 

@@ -268,8 +268,8 @@ export class ClientSession {
   }
 }
 
-function factsOf({ capabilities, logLevel, round }: ClientLink): string {
-  return JSON.stringify({ capabilities, logLevel, round });
+function factsOf({ capabilities, logLevel, workspace, round }: ClientLink): string {
+  return JSON.stringify({ capabilities, logLevel, workspace, round });
 }
 
 function print(input: unknown, meta: OperationContext['meta']): string {

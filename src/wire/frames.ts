@@ -69,6 +69,7 @@ const requestSchema = z.object({
     .object({
       capabilities: z.record(z.string(), z.unknown()),
       logLevel: z.string().max(64).optional(),
+      workspace: z.string().max(4_096).optional(),
       round: z
         .object({ inputResponses: z.unknown().optional(), requestState: z.unknown().optional() })
         .optional(),

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../support/processes.js';
 import { EVERYTHING, type RawClient, type RawClientOptions, rawClient } from '../support/raw-client.js';
@@ -149,6 +150,28 @@ describe('a client that reads a server through us reads what a direct client rea
       arguments: { prompt: 'x' },
     });
     expect(JSON.stringify(result ?? error)).toContain('did not declare sampling');
+  }, 60_000);
+
+  it('a server of its own starts where the client works', async () => {
+    const place = at();
+    const project = join(place.folder, 'project');
+    mkdirSync(project, { recursive: true });
+    const args = [realServer('filesystem'), '${workspaceRoot}'];
+    place.servers({ files: { command: process.execPath, args } });
+    const client = await rawClient(
+      [process.execPath, bin, 'serve', '--engine', 'embedded', '--expose', 'direct'],
+      {
+        capabilities: { roots: {} },
+        answers: { 'roots/list': () => ({ roots: [{ uri: pathToFileURL(project).href }] }) },
+        env: place.env,
+      },
+    );
+    clients.push(client);
+    const { result } = await client.request('tools/call', {
+      name: 'list_allowed_directories',
+      arguments: {},
+    });
+    expect(result.content[0].text).toBe(`Allowed directories:\n${project}`);
   }, 60_000);
 
   it('pins: beside our own tools, told apart by their server', async () => {
