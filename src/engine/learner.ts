@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Catalog } from '../catalog/catalog.js';
 import { RuntimeError } from '../core/errors.js';
 import type { UpstreamSession } from '../core/upstream.js';
@@ -42,6 +43,8 @@ export class Learner {
     logger: Logger;
     onChange: (server: string) => void;
   }) {
+    // Every list that is under way listens to it; more than ten are no leak.
+    setMaxListeners(0, this.#scope.signal);
     this.#catalog = options.catalog;
     this.#supervisor = options.supervisor;
     this.#logger = options.logger;
