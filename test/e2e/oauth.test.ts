@@ -129,8 +129,8 @@ describe('REM-06 tokens that run out', () => {
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
   it('a token endpoint that is down costs that call alone: the tokens are kept', async () => {
-    const { server, ask, store, owner } = await granted('300', 'flaky');
-    await pause(400);
+    const { server, ask, store, owner } = await granted('1500', 'flaky');
+    await pause(1_700);
     expect((await errorOf(ask())).message).toContain('HTTP 503');
     expect((await store.load(owner))?.refreshToken).toBeDefined();
     expect((await ask()).status).toBe(200);
@@ -138,8 +138,8 @@ describe('REM-06 tokens that run out', () => {
   });
 
   it('a refused refresh token is cleared, and asked for once only', async () => {
-    const { server, ask, store, owner } = await granted('300', 'revoke');
-    await pause(400);
+    const { server, ask, store, owner } = await granted('1500', 'revoke');
+    await pause(1_700);
     expect((await ask()).status).toBe(401);
     expect((await ask()).status).toBe(401);
     expect(await store.load(owner)).toMatchObject({ clientId: 'registered-client' });
@@ -148,8 +148,8 @@ describe('REM-06 tokens that run out', () => {
   });
 
   it('twenty at once refresh once', async () => {
-    const { server, ask } = await granted('300', 'slow');
-    await pause(400);
+    const { server, ask } = await granted('1500', 'slow');
+    await pause(1_700);
     const answers = await Promise.all(Array.from({ length: 20 }, ask));
     expect(answers.map((one) => one.status)).toEqual(Array(20).fill(200));
     expect(server.events('rotated')).toHaveLength(1);
