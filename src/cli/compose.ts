@@ -63,6 +63,7 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
         baseEnv,
         logger,
         clientInfo: { name: 'mcp-runtime', version },
+        maxMessageBytes: settings.maxMessageBytes,
         packages,
         containerDirectory,
         authorize: (remote, send) => authorizedFetch(remote, send, tokens, logger),

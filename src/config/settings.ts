@@ -32,6 +32,7 @@ const rawSettings = z.object({
   BACKGROUND_QUEUE_SIZE: whole(100, 1, 100_000),
   BACKGROUND_QUEUE_MAX_SUBSCRIBERS: whole(4, 1, 256),
   BACKGROUND_AFTER: whole(0, 0, 86_400),
+  MAX_MESSAGE_MB: whole(64, 1, 1024),
   OPENAI_API_KEY: text,
   OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
   VISION_MODEL_NAME: z.string().trim().min(1).default('gpt-4.1-mini'),
@@ -61,6 +62,8 @@ export interface Settings {
   readonly describeImages: boolean;
   readonly queueSize: number;
   readonly queueWorkers: number;
+  /** The longest message that is taken from a server. */
+  readonly maxMessageBytes: number;
   /** A call that runs so long becomes a task; undefined: never. */
   readonly backgroundAfterMs: number | undefined;
   readonly autoStart: boolean;
@@ -131,6 +134,7 @@ export function resolveSettings(environment: Environment, platform: Platform): S
     describeImages: raw.DESCRIBE_IMAGES,
     queueSize: raw.BACKGROUND_QUEUE_SIZE,
     queueWorkers: raw.BACKGROUND_QUEUE_MAX_SUBSCRIBERS,
+    maxMessageBytes: raw.MAX_MESSAGE_MB * 1024 * 1024,
     backgroundAfterMs: raw.BACKGROUND_AFTER === 0 ? undefined : raw.BACKGROUND_AFTER * 1000,
     autoStart: raw.AUTO_START,
     maxRunningServers: raw.MAX_RUNNING_SERVERS,

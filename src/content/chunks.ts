@@ -16,8 +16,8 @@ export interface ChunkMap {
   readonly lookBack: number;
 }
 
-/** So many chunks are counted: some 0.1 s of work at most for text, and more than a model will ever page through. */
-const COUNTED_CHUNKS = 32;
+/** So many chunks are counted: some 50 ms of work for text, and more than a model will page through. */
+const COUNTED_CHUNKS = 16;
 /** A chunk is never longer than this many bytes for each token it may have. */
 const MAX_BYTES_PER_TOKEN = 6;
 

@@ -1,38 +1,23 @@
-import type { ContentRef } from '../core/content.js';
+import type { Kept, LongText } from './long-text.js';
 import { humanBytes, measure } from './media.js';
-import { outlineText } from './outline.js';
 import { loadTokenizer, takeTokens, wholeCodePoint } from './tokens.js';
-
-/** Where a text went: kept under a reference, or not kept and why. */
-export type Kept =
-  | { readonly ref: ContentRef; readonly chunks: number; readonly ttlMs: number }
-  | { readonly lost: string };
-
-export interface LongText {
-  readonly text: string;
-  readonly mimeType?: string | undefined;
-  readonly tokens: number;
-  readonly kept: Kept;
-}
 
 /** The head of a long text, what it is, and how to get the rest. `headTokens` 0 leaves the head out. */
 export async function describeText(long: LongText, headTokens: number): Promise<string> {
-  const { text, tokens, kept } = long;
+  const { head: text, chars, lines, outline, tokens, kept } = long;
   // The average is fair to most texts; counting guards against a head that is denser than the rest.
-  const average = Math.floor((text.length / Math.max(1, tokens)) * headTokens);
+  const average = Math.floor((chars / Math.max(1, tokens)) * headTokens);
   const { end } = takeTokens(await loadTokenizer(), text, 0, headTokens);
   const head = headOf(text, Math.min(average, Math.max(end, headTokens)));
-  const outline = outlineText(text, long.mimeType);
-  const lines = countLines(text);
   const facts = [
-    `${text.length} characters`,
+    `${chars} characters`,
     `${lines} lines`,
     `about ${tokens} tokens`,
     outline.kind,
     ...(outline.detail === undefined ? [] : [outline.detail]),
   ].join(', ');
   const start =
-    head === '' ? '' : `${head}\n\n[The first ${head.length} of ${text.length} characters are above.]\n`;
+    head === '' ? '' : `${head}\n\n[The first ${head.length} of ${chars} characters are above.]\n`;
   return `${start}${facts}.\n${howToGo(kept, outline.kind.startsWith('JSON'))}`;
 }
 
@@ -66,10 +51,4 @@ function headOf(text: string, chars: number): string {
   const cut = wholeCodePoint(text, Math.min(text.length, chars));
   const newline = text.lastIndexOf('\n', cut);
   return text.slice(0, newline > cut * 0.8 ? newline : cut);
-}
-
-function countLines(text: string): number {
-  let lines = 1;
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines += 1;
-  return text.endsWith('\n') ? lines - 1 : lines;
 }

@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto';
 import { Payload } from '../core/payload.js';
 import type { CallToolResult, ContentBlock } from '../core/upstream.js';
 import { describeText } from './describe.js';
+import { Lifted } from './lifted.js';
+import { type Kept, keepLong, liftedFrom } from './long-text.js';
 import { outlineValue } from './outline.js';
 import { type Keeper, keep, linksIn, type Part, replaceBlocks } from './replace-block.js';
-import { countTokens, fitsTokens, tokensWithin } from './tokens.js';
+import { fitsTokens, tokensWithin } from './tokens.js';
 
 /** What stands in for a structuredContent that is too large. */
 interface StructuredStandIn {
@@ -29,7 +32,8 @@ export async function offloadResult(
   keeper: Keeper,
 ): Promise<Payload<CallToolResult>> {
   if (payload.byteLength <= keeper.maxTokens && !mayHoldMedia(payload.bytes)) return payload;
-  const result = payload.value;
+  const lifted = Lifted.from(payload.bytes, liftedFrom(keeper.maxTokens));
+  const result = lifted ? withLongStrings(lifted) : payload.value;
   if (typeof result !== 'object' || result === null) return payload;
   try {
     return await replaceParts(payload, result, keeper);
@@ -55,7 +59,7 @@ async function replaceParts(
   keeper.noteLinks?.(linksIn(blocks));
   const parts = await replaceBlocks(blocks, keeper);
   const content = await withinBudget(parts, keeper);
-  const structured = await replaceStructured(result.structuredContent, blocks, parts, keeper);
+  const structured = await replaceStructured(result.structuredContent, parts, keeper);
   const changed =
     structured !== result.structuredContent ||
     content.length !== blocks.length ||
@@ -66,6 +70,32 @@ async function replaceParts(
     ...(Array.isArray(result.content) ? { content } : {}),
     ...(structured === undefined ? {} : { structuredContent: structured }),
   });
+}
+
+/** The result with its long texts and media unread, and everything else as it is. */
+function withLongStrings(lifted: Lifted): CallToolResult {
+  const { content, ...rest } = lifted.value as CallToolResult;
+  const open = (value: object, ...names: string[]) => {
+    const unread = names.flatMap((name) => {
+      const text = lifted.at((value as Record<string, unknown>)[name]);
+      return text ? [[name, text]] : [];
+    });
+    const others = Object.entries(value).filter(([name]) => !unread.some(([one]) => one === name));
+    return { ...lifted.restore(Object.fromEntries(others)), ...Object.fromEntries(unread) };
+  };
+  const openBlock = (block: ContentBlock): ContentBlock => {
+    if (typeof block !== 'object' || block === null) return lifted.restore(block);
+    if (block.type === 'text') return open(block, 'text') as ContentBlock;
+    if (block.type === 'image' || block.type === 'audio') return open(block, 'data') as ContentBlock;
+    const { resource, ...around } = block;
+    if (block.type !== 'resource' || typeof resource !== 'object' || resource === null)
+      return lifted.restore(block);
+    return { ...lifted.restore(around), resource: open(resource, 'text', 'blob') } as ContentBlock;
+  };
+  const others = lifted.restore(rest);
+  return content === undefined
+    ? others
+    : { ...others, content: Array.isArray(content) ? content.map(openBlock) : lifted.restore(content) };
 }
 
 /** All blocks together within the limit: shorter heads first, then the last blocks become one reference. */
@@ -82,12 +112,9 @@ async function withinBudget(parts: readonly Part[], keeper: Keeper): Promise<Con
   const rest = rendered.slice(shown);
   // One block on each line: `lines` and `json_path` both find a single one.
   const text = `[\n${rest.map((block) => JSON.stringify(block)).join(',\n')}\n]`;
-  const { tokens } = await countTokens(text, maxTokens);
-  const kept = await keep({ kind: 'text', mimeType: 'application/json', data: text }, keeper);
-  const described = await describeText(
-    { text, mimeType: 'application/json', tokens, kept },
-    Math.floor(maxTokens / 8),
-  );
+  const json = 'application/json';
+  const long = await keepLong(text, json, maxTokens, (content) => keep(content, keeper));
+  const described = long ? await describeText(long, Math.floor(maxTokens / 8)) : text;
   const note = `${rest.length} further content blocks, as a JSON array with one block on each line:\n${described}`;
   return [...rendered.slice(0, shown), { type: 'text', text: note }];
 }
@@ -119,16 +146,13 @@ async function render(part: Part, headTokens: number): Promise<ContentBlock> {
  */
 async function replaceStructured(
   structured: unknown,
-  blocks: readonly ContentBlock[],
   parts: readonly Part[],
   keeper: Keeper,
 ): Promise<unknown> {
   if (structured === undefined || structured === null) return structured;
   const json = JSON.stringify(structured);
   if (await fitsTokens(json, keeper.maxTokens)) return structured;
-  const twin = parts.find(
-    (part, index) => 'long' in part && saysTheSame(blocks[index]?.['text'], structured, json),
-  );
+  const twin = parts.find((part) => 'long' in part && saysTheSame(part.long.kept, structured, json));
   const kept =
     twin && 'long' in twin
       ? twin.long.kept
@@ -146,12 +170,19 @@ async function replaceStructured(
 }
 
 /** The ways in which servers print their structuredContent; any other text is kept by itself. */
-function saysTheSame(text: unknown, structured: unknown, json: string): boolean {
-  return (
-    text === json ||
-    text === JSON.stringify(structured, null, 2) ||
-    text === JSON.stringify(structured, null, 4)
-  );
+function saysTheSame(kept: Kept, structured: unknown, json: string): boolean {
+  if ('lost' in kept) return false;
+  const { bytes, sha256 } = kept.ref;
+  for (const print of [
+    () => json,
+    () => JSON.stringify(structured, null, 2),
+    () => JSON.stringify(structured, null, 4),
+  ]) {
+    const text = print();
+    if (Buffer.byteLength(text) === bytes && createHash('sha256').update(text).digest('hex') === sha256)
+      return true;
+  }
+  return false;
 }
 
 async function replaceWhole(
@@ -160,9 +191,10 @@ async function replaceWhole(
   keeper: Keeper,
 ): Promise<Payload<CallToolResult>> {
   const text = Buffer.from(payload.bytes).toString('utf8');
-  const { tokens } = await countTokens(text, keeper.maxTokens);
-  const kept = await keep({ kind: 'text', mimeType: 'application/json', data: text }, keeper);
-  const described = await describeText({ text, tokens, kept }, Math.floor(keeper.maxTokens / 4));
+  const json = 'application/json';
+  const long = await keepLong(text, json, keeper.maxTokens, (content) => keep(content, keeper));
+  if (!long) return payload;
+  const described = await describeText(long, Math.floor(keeper.maxTokens / 4));
   return Payload.fromValue<CallToolResult>({
     ...(result.isError === undefined ? {} : { isError: result.isError }),
     content: [

@@ -1,5 +1,5 @@
 /** What a text is, said in a few words so that the next question about it can be precise. */
-interface Outline {
+export interface Outline {
   readonly kind: 'JSON' | 'JSON Lines' | 'CSV' | 'text';
   /** The shape of JSON, the columns of CSV; at most some 800 characters. */
   readonly detail?: string | undefined;
@@ -9,16 +9,22 @@ const MAX_DETAIL = 800;
 /** Beyond this, parsing only to describe costs more than the description is worth (some 0.15 s). */
 const MAX_PARSED = 16 * 1024 * 1024;
 
-export function outlineText(text: string, mimeType = ''): Outline {
-  const head = text.slice(0, 20_000).trimStart();
+/** @param start its beginning. @param whole is asked for only when it is short enough to be looked through. */
+export function outlineText(
+  start: string,
+  mimeType = '',
+  chars = start.length,
+  whole = () => start,
+): Outline {
+  const head = start.slice(0, 20_000).trimStart();
   if (head.startsWith('{') || head.startsWith('[')) {
-    const value = text.length <= MAX_PARSED ? parse(text) : undefined;
+    const value = chars <= MAX_PARSED ? parse(whole()) : undefined;
     if (value !== undefined) return { kind: 'JSON', detail: outlineValue(value) };
     const lines = completeLines(head, 3);
     const first =
       lines.length === 3 && lines.every((line) => parse(line) !== undefined) ? lines[0] : undefined;
     if (first !== undefined) return { kind: 'JSON Lines', detail: `each line ${outlineValue(parse(first))}` };
-    if (text.length > MAX_PARSED && mimeType.includes('json')) return { kind: 'JSON' };
+    if (chars > MAX_PARSED && mimeType.includes('json')) return { kind: 'JSON' };
   }
   return csvOutline(head, mimeType) ?? { kind: 'text' };
 }

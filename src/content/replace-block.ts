@@ -1,10 +1,12 @@
 import type { ContentRef } from '../core/content.js';
 import { RuntimeError } from '../core/errors.js';
 import type { ContentBlock } from '../core/upstream.js';
-import { describeMedia, type Kept, type LongText } from './describe.js';
+import { describeMedia } from './describe.js';
+import { JsonString } from './json-string.js';
+import { type Kept, keepLong, type LongText } from './long-text.js';
 import { mediaTypeOf } from './media.js';
 import type { NewContent } from './store.js';
-import { countTokens, fitsTokens } from './tokens.js';
+import { fitsTokens } from './tokens.js';
 
 /** What offloading needs from the store. */
 export interface Keeper {
@@ -49,11 +51,11 @@ export function linksIn(blocks: readonly ContentBlock[]): string[] {
 async function replaceBlock(block: ContentBlock, keeper: Keeper): Promise<Pending> {
   if (typeof block !== 'object' || block === null) return { block };
   const { type } = block;
-  if ((type === 'image' || type === 'audio') && typeof block['data'] === 'string') {
+  if ((type === 'image' || type === 'audio') && isText(block['data'])) {
     const mimeType = typeof block['mimeType'] === 'string' ? block['mimeType'] : `${type}/*`;
     return replaceMedia(block, type, type, mimeType, block['data'], keeper);
   }
-  if (type === 'text' && typeof block['text'] === 'string') {
+  if (type === 'text' && isText(block['text'])) {
     return (await long({ ...block, text: '' }, block['text'], undefined, keeper)) ?? { block };
   }
   if (type === 'resource') return await replaceResource(block, keeper);
@@ -73,13 +75,14 @@ async function replaceResource(block: ContentBlock, keeper: Keeper): Promise<Pen
   if (typeof resource !== 'object' || resource === null) return { block };
   const { uri, mimeType, text, blob } = resource as Record<string, unknown>;
   const name = typeof uri === 'string' ? uri : 'without a URI';
-  if (typeof blob === 'string') {
+  if (isText(blob)) {
     const type = typeof mimeType === 'string' ? mimeType : (mediaTypeOf(name) ?? 'application/octet-stream');
     const kind = type.startsWith('image/') ? 'image' : type.startsWith('audio/') ? 'audio' : 'binary';
-    if (kind === 'binary' && (await fitsTokens(blob, keeper.maxTokens))) return { block };
+    if (kind === 'binary' && typeof blob === 'string' && (await fitsTokens(blob, keeper.maxTokens)))
+      return { block };
     return replaceMedia(block, kind, `resource ${name}`, type, blob, keeper);
   }
-  if (typeof text !== 'string') return { block };
+  if (!isText(text)) return { block };
   const type = typeof mimeType === 'string' ? mimeType : undefined;
   return (await long(textBlock(block, `Resource ${name}:\n`), text, type, keeper)) ?? { block };
 }
@@ -89,10 +92,10 @@ async function replaceMedia(
   kind: ContentRef['kind'],
   label: string,
   mimeType: string,
-  base64: string,
+  base64: string | JsonString,
   keeper: Keeper,
 ): Promise<Pending> {
-  const bytes = Buffer.from(base64, 'base64');
+  const bytes = typeof base64 === 'string' ? Buffer.from(base64, 'base64') : base64.decodeBase64();
   const kept = await keep({ kind, mimeType, data: bytes }, keeper);
   const finish = (words?: string): Part => ({
     block: textBlock(block, describeMedia(label, mimeType, bytes, kept, words)),
@@ -101,17 +104,18 @@ async function replaceMedia(
   return words ? { words, finish } : finish();
 }
 
+const isText = (value: unknown): value is string | JsonString =>
+  typeof value === 'string' || value instanceof JsonString;
+
 /** The part for a text above the limit; undefined for one that fits. `around` is the block that its head is put into. */
 async function long(
   around: ContentBlock,
-  text: string,
+  text: string | JsonString,
   mimeType: string | undefined,
   keeper: Keeper,
 ): Promise<Part | undefined> {
-  if (await fitsTokens(text, keeper.maxTokens)) return undefined;
-  const { tokens } = await countTokens(text, keeper.maxTokens);
-  const kept = await keep({ kind: 'text', mimeType: mimeType ?? 'text/plain', data: text }, keeper);
-  return { long: { text, mimeType, tokens, kept }, around };
+  const found = await keepLong(text, mimeType, keeper.maxTokens, (content) => keep(content, keeper));
+  return found && { long: found, around };
 }
 
 export async function keep(content: NewContent, keeper: Keeper): Promise<Kept> {

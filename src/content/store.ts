@@ -149,11 +149,13 @@ export class ContentStore {
       }
     };
     await writeFileAtomic(this.#path(id), counted(), { exclusive: true });
-    const ref = await this.#insert(
-      { ...facts(), id, sha256: tally.hash.digest('hex') },
-      content.keepUntil,
-      true,
-    );
+    const sha256 = tally.hash.digest('hex');
+    const same = await this.#same({ ...facts(), sha256 }, content.keepUntil);
+    if (same) {
+      await unlink(this.#path(id)).catch(() => {});
+      return same;
+    }
+    const ref = await this.#insert({ ...facts(), id, sha256 }, content.keepUntil, true);
     this.#used += ref.bytes;
     return ref;
   }

@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { JsonString, longStrings, TextTally } from './json-string.js';
+import { Lifted } from './lifted.js';
+
+const escaped = (text: string) =>
+  [...Array(text.length).keys()]
+    .map((at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`)
+    .join('');
+
+function read(inner: string) {
+  const json = Buffer.from(`["${inner}"]`);
+  const string = new JsonString(json, 2, json.length - 2);
+  const tally = new TextTally();
+  // Copied one by one: a block is valid until the next is taken.
+  const pieces = Array.from(string.blocks(tally), (block) => Buffer.from(block));
+  return { string, tally, bytes: Buffer.concat(pieces), pieces };
+}
+
+const anyText = fc.string({ unit: 'binary', maxLength: 200 });
+const oddText = fc
+  .array(
+    fc.constantFrom(
+      '\n',
+      '"',
+      '\\',
+      '\t',
+      '/',
+      'é',
+      '漢',
+      '😀',
+      '\ud83d',
+      '\ude00',
+      '\u0000',
+      'plain words ',
+    ),
+    { maxLength: 60 },
+  )
+  .map((parts) => parts.join(''));
+
+describe('JsonString', () => {
+  it('STO-09: gives the bytes, the characters and the lines that the decoded string has, however it is escaped', () => {
+    fc.assert(
+      fc.property(fc.oneof(anyText, oddText), fc.boolean(), (text, all) => {
+        const { string, tally, bytes } = read(all ? escaped(text) : JSON.stringify(text).slice(1, -1));
+        expect(bytes.equals(Buffer.from(text))).toBe(true);
+        expect(string.toString()).toBe(text);
+        expect(tally.chars).toBe(bytes.toString('utf8').length);
+        expect(tally.newlines).toBe(text.split('\n').length - 1);
+        expect(
+          text.startsWith(
+            string
+              .head(50)
+              .replace(/\ufffd/g, '')
+              .slice(0, 3),
+          ) || /[\ud800-\udfff]/.test(text),
+        ).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('STO-09: is whole across its windows, and an escape is never cut', () => {
+    for (const unit of ['\\n', 'ab\\u00e9', '\\ud83d\\ude00', '漢', '😀\\"', 'x']) {
+      const inner = unit.repeat(Math.ceil(2_300_000 / unit.length));
+      const text = JSON.parse(`"${inner}"`) as string;
+      const { tally, bytes, pieces } = read(inner);
+      expect(pieces.length).toBeGreaterThan(1);
+      expect(bytes.equals(Buffer.from(text)), unit).toBe(true);
+      expect(tally.chars, unit).toBe(text.length);
+    }
+  });
+
+  it('decodes base64, also with escaped slashes', () => {
+    const data = Buffer.from(Array.from({ length: 300 }, (_, n) => (n * 7) % 256));
+    for (const inner of [data.toString('base64'), data.toString('base64').replaceAll('/', '\\/')])
+      expect(read(inner).string.decodeBase64().equals(data)).toBe(true);
+  });
+});
+
+describe('Lifted', () => {
+  it('STO-09: leaves long values where they are, puts them back, and takes no name for a value', () => {
+    const values = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        anyText,
+        oddText,
+        fc.integer(),
+        fc.constant(null),
+        fc.array(tie('value'), { maxLength: 4 }),
+        fc.dictionary(anyText, tie('value'), { maxKeys: 4 }),
+      ),
+    })).value;
+    fc.assert(
+      fc.property(
+        values,
+        fc.integer({ min: 0, max: 40 }),
+        fc.integer({ min: 0, max: 2 }),
+        (value, least, indent) => {
+          const json = Buffer.from(JSON.stringify(value, null, indent));
+          const lifted = Lifted.from(json, least);
+          if (lifted) expect(lifted.restore(lifted.value)).toEqual(JSON.parse(json.toString('utf8')));
+        },
+      ),
+      { numRuns: 500 },
+    );
+    expect(Lifted.from(Buffer.from('{"a long enough name" : 1}'), 4)).toBeUndefined();
+    expect(longStrings(Buffer.from('["unfinished'), 1)).toBeUndefined();
+  });
+});
