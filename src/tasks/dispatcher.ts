@@ -6,7 +6,7 @@ import type { Emitter } from '../lib/emitter.js';
 import type { Logger } from '../lib/log.js';
 import { Endings } from './endings.js';
 import { Job, untilAbandoned } from './job.js';
-import { inOrder, nextToStart } from './order.js';
+import { ahead, nextToStart } from './order.js';
 import type { Settings } from './queue-options.js';
 import { taskErrors as errors } from './task-errors.js';
 import type { TaskResults } from './task-results.js';
@@ -69,8 +69,8 @@ export class Dispatcher {
   /** 1 is next. */
   position(id: string): number {
     const { settings } = this.#parts;
-    const order = inOrder(this.#waiting(), settings.clock(), settings.ageingMs);
-    return order.findIndex((row) => row.id === id) + 1;
+    const job = this.#queued.get(id);
+    return job ? ahead(this.#waiting(), job.row, settings.clock(), settings.ageingMs) + 1 : 0;
   }
 
   /** Whether the task's end is still to come. */
@@ -126,13 +126,13 @@ export class Dispatcher {
   pump(): void {
     const { workers, ageingMs, maxPerServer } = this.#parts.settings;
     while (this.working && this.#busy().length < workers && this.#queued.size > 0) {
-      const waiting = this.#waiting();
-      const runningOf = (server: string) => this.#busy().filter(({ row }) => row.server === server).length;
+      const running = new Map<string, number>();
+      for (const { row } of this.#busy()) running.set(row.server, (running.get(row.server) ?? 0) + 1);
       const next = nextToStart(
-        waiting,
+        this.#waiting(),
         this.#now(),
         ageingMs,
-        runningOf,
+        (server) => running.get(server) ?? 0,
         (row) => row.maxPerServer ?? maxPerServer,
       );
       if (!next) return;
@@ -266,8 +266,8 @@ export class Dispatcher {
     return [...this.#running.values()].filter((job) => job.takesWorker);
   }
 
-  #waiting(): TaskRow[] {
-    return [...this.#queued.values()].map(({ row }) => row);
+  *#waiting(): Generator<TaskRow, void, undefined> {
+    for (const { row } of this.#queued.values()) yield row;
   }
 
   #changed({ id, principal }: Pick<TaskRow, 'id' | 'principal'>): void {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { inOrder, nextToStart, type Waiting } from './order.js';
+import { ahead, nextToStart, type Waiting } from './order.js';
 
 const task = fc.record({
   server: fc.constantFrom('a', 'b', 'c'),
@@ -15,7 +15,9 @@ describe('order of waiting tasks', () => {
   it('BGT-03: priority first, arrival among equals, and whoever waited long before all others', () => {
     fc.assert(
       fc.property(tasks, fc.integer({ min: 0, max: 200_000 }), (waiting, now) => {
-        const ordered = inOrder(waiting, now, 30_000);
+        const places = new Map(waiting.map((one) => [one.seq, ahead(waiting, one, now, 30_000)]));
+        const ordered = [...waiting].sort((a, b) => (places.get(a.seq) ?? 0) - (places.get(b.seq) ?? 0));
+        expect([...places.values()].sort((a, b) => a - b)).toEqual([...waiting.keys()]);
         expect(ordered.map(({ seq }) => seq).sort((a, b) => a - b)).toEqual(waiting.map(({ seq }) => seq));
         for (const [index, next] of ordered.entries()) {
           const previous = ordered[index - 1];
