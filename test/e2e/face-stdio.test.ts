@@ -3,6 +3,7 @@ import { SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/server';
 import { encode } from 'gpt-tokenizer/encoding/cl100k_base';
 import { afterEach, describe, expect, it } from 'vitest';
 import { StdioTransport } from '../../src/mcp/stdio-transport.js';
+import { withTaskSupport } from '../../src/mcp/tasks.js';
 import { toolDefinitions } from '../../src/operations/tool-definition.js';
 import { oddResult } from '../support/memory-runtime.js';
 import { eventually } from '../support/processes.js';
@@ -47,7 +48,8 @@ describe('the stdio face, revisions with initialize', () => {
     await eventually(() => raw.runtime.attached.size === 1);
     expect([...raw.runtime.attached][0]).toMatchObject({ principal: 'local', clientName: 'rawclient' });
     const listed = await raw.request('tools/list');
-    expect(listed.result).toEqual({ tools: JSON.parse(JSON.stringify(toolDefinitions())) });
+    const tools = withTaskSupport('legacy', toolDefinitions());
+    expect(listed.result).toEqual({ tools: JSON.parse(JSON.stringify(tools)) });
     expect((await raw.request('ping')).result).toEqual({});
     expect((await raw.request('resources/list')).error.code).toBe(-32601);
     expect((await raw.request('no/such')).error.code).toBe(-32601);
