@@ -245,7 +245,9 @@ export class ManagedServer {
       this.#armIdleTimer();
       return session;
     } catch (error) {
-      if (!scope.signal.aborted) this.#fail(problemOf(error), 0);
+      // That there was no room says nothing about this server.
+      if (isNoRoom(error)) this.#set({ status: 'stopped' });
+      else if (!scope.signal.aborted) this.#fail(problemOf(error), 0);
       throw error;
     }
   }
@@ -291,3 +293,6 @@ function once(action: () => void): () => void {
     action();
   };
 }
+
+const isNoRoom = (error: unknown): boolean =>
+  error instanceof RuntimeError && error.data?.['reason'] === 'no-room';

@@ -4,6 +4,7 @@ import type { KnownServer, ServerState } from '../core/server.js';
 import type { UpstreamSession } from '../core/upstream.js';
 import { sleep } from '../lib/abort.js';
 import type { Logger } from '../lib/log.js';
+import { Semaphore } from '../lib/semaphore.js';
 import { type Lease, ManagedServer } from './managed-server.js';
 
 /** For whom a server is used: a per-client server runs once for each of them. */
@@ -33,6 +34,9 @@ export interface ServerSnapshot {
   readonly calls: number;
 }
 
+/** More starts than this only slow one another down, and each holds descriptors meanwhile; a few that hang still leave room. */
+const STARTS_AT_ONCE = 16;
+
 /** Owns every upstream server: the only place where one is started or stopped. */
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -41,6 +45,9 @@ export class Supervisor {
   readonly #servers = new Map<string, Map<string, ManagedServer>>();
   /** Those whose definition went or changed, until they have ended; by name. */
   readonly #leaving = new Map<ManagedServer, Promise<void>>();
+  /** Those that count as running: from when room was made for them until their end. */
+  readonly #occupying = new Set<ManagedServer>();
+  readonly #starts = new Semaphore(STARTS_AT_ONCE);
   #closing: Promise<void> | undefined;
 
   constructor(options: SupervisorOptions) {
@@ -178,23 +185,32 @@ export class Supervisor {
     const key = this.#key(name, tenant);
     let server = instances.get(key);
     if (!server) {
-      server = new ManagedServer(
+      const own: ManagedServer = new ManagedServer(
         definition,
         {
-          open: (wanted, signal) => this.#options.open(wanted, tenant, signal),
-          onState: (state) => this.#options.onState(name, state),
+          open: async (wanted, signal) => {
+            using _turn = await this.#starts.acquire(signal);
+            await this.#makeRoom();
+            this.#occupying.add(own);
+            // Awaited, so that the turn lasts as long as the start.
+            return await this.#options.open(wanted, tenant, signal);
+          },
+          onState: (state) => {
+            if (!isAlive(state)) this.#occupying.delete(own);
+            this.#options.onState(name, state);
+          },
           onReady: (session) => this.#options.onReady(name, session, key === '' ? undefined : key),
           admit: async () => {
             // Never two of one name: the old one may hold what the new one needs.
             await Promise.all(
               [...this.#leaving].flatMap(([old, gone]) => (old.definition.name === name ? [gone] : [])),
             );
-            await this.#makeRoom();
           },
         },
         this.#options.logger,
       );
-      instances.set(key, server);
+      instances.set(key, own);
+      server = own;
     }
     return server;
   }
@@ -211,9 +227,8 @@ export class Supervisor {
 
   /** Stops the least recently used idle server when the budget is spent. */
   async #makeRoom(): Promise<void> {
-    const all = [...this.#servers.values()].flatMap((instances) => [...instances.values()]);
-    // The one that asks counts as running already.
-    while (all.filter((server) => server.running).length > this.#options.maxRunning) {
+    while (this.#occupying.size >= this.#options.maxRunning) {
+      const all = [...this.#occupying];
       const idle = all.filter((server) => server.state.status === 'ready' && !server.inUse);
       const oldest = idle.reduce<ManagedServer | undefined>(
         (best, server) => (best === undefined || server.lastUsedAt < best.lastUsedAt ? server : best),
@@ -229,6 +244,7 @@ export class Supervisor {
           `All ${this.#options.maxRunning} servers that may run at once are in use.`,
           {
             hint: 'Try again later, shut one down with manage_server, or raise MAX_RUNNING_SERVERS.',
+            data: { reason: 'no-room' },
           },
         );
       }
@@ -236,6 +252,8 @@ export class Supervisor {
     }
   }
 }
+
+const isAlive = (state: ServerState) => ['starting', 'ready', 'draining'].includes(state.status);
 
 /** Whether a running process may go on under the new definition. */
 function sameLife(before: KnownServer | undefined, after: KnownServer): boolean {

@@ -144,7 +144,8 @@ describe('DWN-07 a flood of progress', () => {
     );
     expect(error.code).toBe('TIMEOUT');
     expect(seen.length).toBeGreaterThan(2);
-    expect(seen.length).toBeLessThanOrEqual(18);
+    // Ten in any second of the call, and the last one.
+    expect(seen.length).toBeLessThanOrEqual(21);
     expect(seen.map((one) => one.progress)).toEqual(
       [...seen.map((one) => one.progress)].sort((a, b) => a - b),
     );

@@ -116,7 +116,8 @@ describe('DWN-07 progress, through serve', () => {
     expect(text).toContain('within 2000 ms');
     expect(ms).toBeLessThan(8_000);
     expect(seen).toBeGreaterThan(2);
-    expect(seen).toBeLessThanOrEqual(2 * 10 + 3);
+    // Ten in any second of two and a bit, and the last one.
+    expect(seen).toBeLessThanOrEqual(3 * 10 + 1);
   });
 
   it('resetTimeoutOnProgress: it does, up to maxTimeout, and then the server is told to cancel', async () => {
@@ -233,7 +234,7 @@ describe('RES-04 few descriptors, many servers', () => {
   it('too many open files is a clear error for whoever asks, and the engine lives', async () => {
     const names = Array.from({ length: 60 }, (_, index) => `s${index}`);
     at().servers(Object.fromEntries(names.map((name) => [name, good()])));
-    const client = await at().client({ limit: 'ulimit -n 96', env: { LEARN_CONCURRENCY: '1' } });
+    const client = await at().client({ limit: 'ulimit -n 160', env: { LEARN_CONCURRENCY: '1' } });
     const results = await Promise.all(names.map((name) => client.execute(name, 'echo', { text: name })));
     const failed = results.filter((result) => result.isError);
     for (const result of failed) expect(textOf(result)).toMatch(/EMFILE|too many open files|in use/i);

@@ -44,7 +44,7 @@ export interface Workplace {
     args?: string[];
     env?: Record<string, string>;
     name?: string;
-    /** A shell command before it, such as `ulimit -n 96`. */
+    /** A shell command before it, such as `ulimit -n 160`. */
     limit?: string;
   }): Promise<RuntimeClient>;
 }

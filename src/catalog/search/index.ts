@@ -1,6 +1,6 @@
 export { type ModelSearch, withModel } from './background.js';
 export type { ToolDocument } from './document.js';
 export type { Embedder } from './embedder.js';
-export { type LocalModel, loadLocalModel } from './local-model.js';
+export { loadLocalModel } from './local-model.js';
 export { createSearchIndex, type SearchIndex, type SearchOptions } from './search-index.js';
 export { loadStaticEmbedder } from './static-table.js';

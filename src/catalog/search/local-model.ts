@@ -11,7 +11,7 @@ export type ModelReply =
   | { readonly kind: 'error'; readonly id: number; readonly message: string };
 
 /** A model in a worker thread. */
-export interface LocalModel extends Embedder {
+interface LocalModel extends Embedder {
   close(): Promise<void>;
 }
 

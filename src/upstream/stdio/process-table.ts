@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import { Semaphore } from '../../lib/semaphore.js';
 
 /** One process as Linux tells it. A pid is reused; pid and start time together are not. */
 export interface ProcessFacts {
@@ -44,8 +45,13 @@ function parseStat(pid: number, stat: string): ProcessFacts {
   };
 }
 
+/** Files of /proc read at once, and scans at once: descriptors may be few just when processes must be found. */
+const AT_ONCE = 16;
+const scans = new Semaphore(1);
+
 /** All processes; none where there is no /proc. */
 export async function listProcesses(): Promise<ProcessFacts[]> {
+  using _turn = await scans.acquire();
   let names: string[];
   try {
     names = await readdir('/proc');
@@ -54,9 +60,8 @@ export async function listProcesses(): Promise<ProcessFacts[]> {
   }
   const pids = names.filter((name) => /^\d+$/.test(name)).map(Number);
   const found: ProcessFacts[] = [];
-  // In portions: each read holds one of the few threads of the file system.
-  for (let from = 0; from < pids.length; from += 64) {
-    for (const facts of await Promise.all(pids.slice(from, from + 64).map(readProcess)))
+  for (let from = 0; from < pids.length; from += AT_ONCE) {
+    for (const facts of await Promise.all(pids.slice(from, from + AT_ONCE).map(readProcess)))
       if (facts) found.push(facts);
   }
   return found;
