@@ -49,6 +49,36 @@ export function openDatabase(path: string, namespace: string, migrations: readon
   }
 }
 
+/**
+ * Takes the operating system's lock on a file, which is made if missing, mode 0600. SQLite is asked for it since Node
+ * has no flock; it ends with the process, however that ends.
+ * @returns how to let go of it; undefined when another process has it. Does not wait.
+ * @throws RuntimeError STORAGE_FAILED when the file cannot be opened.
+ */
+export function lockFile(path: string): (() => void) | undefined {
+  let db: LibsqlDatabase.Database | undefined;
+  try {
+    db = new LibsqlDatabase(path);
+    chmodSync(path, 0o600);
+    db.exec('PRAGMA busy_timeout = 0');
+    // Neither tables nor WAL: the first to make those would be in the way of who comes at the same moment.
+    db.exec('BEGIN EXCLUSIVE');
+    const held = db;
+    return () => {
+      // Said first: a driver may keep a closed file open for a while.
+      held.exec('ROLLBACK');
+      held.close();
+    };
+  } catch (error) {
+    db?.close();
+    if (String((error as { code?: unknown }).code).startsWith('SQLITE_BUSY')) return undefined;
+    throw new RuntimeError('STORAGE_FAILED', `The lock ${path} cannot be taken: ${describe(error)}.`, {
+      hint: 'Check that the directory is writable and the disk has space.',
+      cause: error,
+    });
+  }
+}
+
 function wrap(db: LibsqlDatabase.Database): Sqlite {
   // Statements are prepared once: preparing costs more than running a small one.
   const prepared = new Map<string, LibsqlDatabase.Statement>();

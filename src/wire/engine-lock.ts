@@ -17,20 +17,14 @@ export interface EngineLock {
  */
 export async function acquireEngineLock(directory: EngineDirectory): Promise<EngineLock> {
   // A front-end never takes the lock, so it need not load the database.
-  const { openDatabase } = await import('../lib/sqlite.js');
-  const db = openDatabase(directory.lockPath, 'engine-lock', []);
-  try {
-    db.get('PRAGMA busy_timeout = 0');
-    db.run('BEGIN EXCLUSIVE');
-  } catch (error) {
-    db.close();
-    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error;
+  const { lockFile } = await import('../lib/sqlite.js');
+  const release = lockFile(directory.lockPath);
+  if (release === undefined) {
     const holder = await readDescriptor(directory);
     const who = holder === undefined ? '' : ` (pid ${holder.pid}, version ${holder.version})`;
     throw new RuntimeError('ENGINE_UNAVAILABLE', `An engine of this home is already running${who}.`, {
       hint: 'Join it, stop it with mcp-runtime engine stop, or set another MCP_RUNTIME_HOME.',
       data: { reason: 'running', ...(holder === undefined ? {} : { pid: holder.pid }) },
-      cause: error,
     });
   }
   let held = true;
@@ -38,8 +32,7 @@ export async function acquireEngineLock(directory: EngineDirectory): Promise<Eng
     release: () => {
       if (!held) return;
       held = false;
-      db.run('ROLLBACK');
-      db.close();
+      release();
     },
   };
 }
