@@ -4,7 +4,7 @@ const HEAD_BYTES = 4_096;
 const TAIL_BYTES = 256;
 
 /** A line above the limit: never held as a whole. */
-interface LongLine {
+export interface LongLine {
   readonly head: Buffer;
   readonly tail: Buffer;
   readonly bytes: number;

@@ -1,5 +1,5 @@
 import type { ClosePace, SessionEnd } from '../core/upstream.js';
-import type { LongLine } from './line-splitter.js';
+import type { LongLine } from '../lib/line-splitter.js';
 
 /** One message on its way to the upstream, already JSON without a line feed in it. */
 export interface Outgoing {

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
+import type { LongLine } from '../lib/line-splitter.js';
 import { type Scan, type Span, scanMessage } from './json-scan.js';
-import type { LongLine } from './line-splitter.js';
 
 /** Deeper JSON is refused: on Node 20 structuredClone dies at 4,000 levels and JSON.stringify at 5,000. */
 export const MAX_DEPTH = 1_000;

@@ -1,11 +1,11 @@
 import { RuntimeError } from '../core/errors.js';
 import { Payload } from '../core/payload.js';
 import type { RequestOptions, SessionEnd } from '../core/upstream.js';
+import type { LongLine } from '../lib/line-splitter.js';
 import type { Logger } from '../lib/log.js';
 import { oneLine } from '../lib/printable.js';
 import type { ChannelSink, Delivery, MessageChannel, Outgoing } from './channel.js';
 import { died, protocolBroken, tooLarge, upstreamError } from './errors.js';
-import type { LongLine } from './line-splitter.js';
 import { type Incoming, idOfLongLine, MAX_DEPTH, readMessage } from './message.js';
 import { type Owner, ownerOf } from './owner.js';
 import { cancelled, type Outcome, PendingRequest } from './pending.js';

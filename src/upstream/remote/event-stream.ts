@@ -1,5 +1,5 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
-import { LineSplitter, type LongLine } from '../line-splitter.js';
+import { LineSplitter, type LongLine } from '../../lib/line-splitter.js';
 
 /** The stream held an event above the limit. */
 export class EventTooLarge extends Error {
