@@ -64,8 +64,12 @@ export class EngineIndex implements IndexStore {
     return left;
   }
 
+  /** By name, so that pages fit together whatever was added first, and after a restart too. */
   async list({ limit, offset }: PageRequest): Promise<StoredServer[]> {
-    return [...this.#served.keys()].slice(offset, offset + limit).map((name) => this.#server(name));
+    return [...this.#served.keys()]
+      .sort()
+      .slice(offset, offset + limit)
+      .map((name) => this.#server(name));
   }
 
   async get(name: string): Promise<StoredServer | undefined> {
