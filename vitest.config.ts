@@ -6,8 +6,8 @@ export default defineConfig({
     // Real processes are started by most suites: two workers match the smallest machine we support.
     pool: 'forks',
     maxWorkers: 2,
-    // A busy CI machine can starve a real process; what fails twice is broken. Nothing is tried again elsewhere.
-    retry: process.env['CI'] === undefined ? 0 : 1,
+    // A busy CI machine can starve a real process; what fails three times is broken. Nothing is tried again elsewhere.
+    retry: process.env['CI'] === undefined ? 0 : 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },
