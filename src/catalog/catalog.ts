@@ -30,6 +30,8 @@ export interface ToolSearch {
   readonly minScore: number;
   readonly servers?: readonly string[] | undefined;
   readonly enabled?: boolean | undefined;
+  /** Others are passed over. Default: all are seen. */
+  readonly sees?: ((server: string, tool: string) => boolean) | undefined;
 }
 
 /** Whatever finds tools in a search index. */
@@ -127,8 +129,13 @@ export class Catalog {
   require(name: string): CatalogEntry {
     const entry = this.#entries.get(name);
     if (entry) return entry;
-    const like = nearest(name, this.#entries.keys());
-    throw new RuntimeError('SERVER_NOT_FOUND', `There is no server "${name}".`, {
+    throw this.serverNotFound(name, this.#entries.keys());
+  }
+
+  /** The error for a server that is not there, with the nearest of these names. */
+  serverNotFound(name: string, among: Iterable<string>): RuntimeError {
+    const like = nearest(name, among);
+    return new RuntimeError('SERVER_NOT_FOUND', `There is no server "${name}".`, {
       hint:
         like.length > 0
           ? `Did you mean ${like.join(', ')}?`
@@ -142,8 +149,8 @@ export class Catalog {
     return this.#toolsByName.get(server)?.get(tool);
   }
 
-  /** The error for a tool that is not there, with the nearest names. */
-  toolNotFound(server: string, tool: string): RuntimeError {
+  /** The error for a tool that is not there, with the nearest names: of all its tools, or of these. */
+  toolNotFound(server: string, tool: string, among?: Iterable<string>): RuntimeError {
     const entry = this.require(server);
     if (entry.definition.blockedTools.includes(tool)) {
       return new RuntimeError(
@@ -154,7 +161,7 @@ export class Catalog {
         },
       );
     }
-    const like = nearest(tool, this.#toolsByName.get(server)?.keys() ?? []);
+    const like = nearest(tool, among ?? this.#toolsByName.get(server)?.keys() ?? []);
     return new RuntimeError('TOOL_NOT_FOUND', `The server "${server}" has no tool "${tool}".`, {
       hint:
         like.length > 0
@@ -180,20 +187,28 @@ export class Catalog {
     const { hits, degraded } = await this.#searcher.search(wish.query, {
       limit: wish.limit,
       minScore: wish.minScore,
-      filter: (server: string) => {
+      filter: (server: string, tool: string) => {
         const entry = this.#entries.get(server);
         if (!entry || (servers && !servers.has(server))) return false;
+        if (wish.sees && !wish.sees(server, tool)) return false;
         return wish.enabled === undefined || wish.enabled === !entry.definition.disabled;
       },
     });
     return { degraded, hits: hits.map((hit) => ({ ...hit, title: this.#titleOf(hit.server, hit.tool) })) };
   }
 
-  searchServers(wish: { query: string; limit: number; minScore: number }): {
+  /** @param sees of a server: others are passed over. */
+  searchServers(
+    wish: { query: string; limit: number; minScore: number },
+    sees?: (server: string) => boolean,
+  ): {
     hits: readonly { readonly server: string; readonly score: number }[];
     degraded: boolean;
   } {
-    return this.#search.searchServers(wish.query, { limit: wish.limit, minScore: wish.minScore });
+    const { query, minScore } = wish;
+    const limit = sees ? this.#entries.size : wish.limit;
+    const { hits, degraded } = this.#search.searchServers(query, { limit, minScore });
+    return { hits: sees ? hits.filter(({ server }) => sees(server)).slice(0, wish.limit) : hits, degraded };
   }
 
   #titleOf(server: string, tool: string): string {

@@ -1,4 +1,5 @@
 import type { ClientLink } from './client-link.js';
+import type { Restriction } from './policy.js';
 import type { Progress } from './upstream.js';
 
 /** Who asks. Tasks and content belong to the principal, what belongs to a connection to the client id. */
@@ -9,7 +10,12 @@ export interface Caller {
   readonly clientId: string;
   /** What the client calls itself, for people. */
   readonly clientName?: string | undefined;
+  /** What it may reach; the engine holds it to that on every path. Undefined: everything. */
+  readonly restriction?: Restriction | undefined;
 }
+
+/** What of a caller decides what it may see and use. */
+export type Asker = Pick<Caller, 'principal' | 'clientName' | 'restriction'>;
 
 /** What comes with every operation besides its input. */
 export interface OperationContext {

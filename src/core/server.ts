@@ -1,3 +1,5 @@
+import type { Policy } from './policy.js';
+
 /** How often and for whom a server may run again after it ended by itself. */
 export type RestartPolicy = 'never' | 'on-failure' | 'always';
 
@@ -22,6 +24,8 @@ interface DefinitionBase {
   /** Said by the user about this server: shown to the model, and searched. */
   readonly hints: readonly string[];
   readonly blockedTools: readonly string[];
+  /** Who may use which of its tools; its rules speak of tools alone. */
+  readonly policy?: Policy | undefined;
   readonly disabled: boolean;
   /** Learn the tools again even though the definition is unchanged. */
   readonly overwrite: boolean;
@@ -97,6 +101,8 @@ export type ServerState =
       readonly until: number;
       readonly attempts: number;
       readonly problem: ServerProblem;
+      /** A remote server whose session stands since then: nothing is started, the next request after `until` tries it. */
+      readonly connectedSince?: number | undefined;
     }
   | { readonly status: 'failed'; readonly problem: ServerProblem }
   | { readonly status: 'needs-auth'; readonly problem: ServerProblem };
