@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander';
 import type { GlobalFlags } from './environment.js';
 import { addIndexCommands } from './index-commands.js';
 import { createOutput } from './output.js';
+import { addSecretCommands } from './secret-commands.js';
 import { packageVersion } from './version.js';
 
 /** Runs one command line. @returns the exit code: 0, that of the error table, or 2 for a bad command line. */
@@ -189,6 +190,15 @@ function build(finish: (code: number) => void): Command {
     .option('--scope <scope>', 'what to ask for, instead of what the server says')
     .option('--forget', 'forget the tokens of the server', false)
     .action(run(async (server: string, flags) => (await import('./auth.js')).authorize(server, flags)));
+
+  const secret = program
+    .command('secret')
+    .description('values that servers need and nobody else may see; definitions name them ${secret:NAME}')
+    .exitOverride();
+  addSecretCommands(
+    (usage, description) => withGlobalFlags(secret.command(usage).description(description).exitOverride()),
+    run,
+  );
 
   command('doctor', 'check this machine and the configuration, and explain').action(
     run(async (flags: GlobalFlags) => (await import('./doctor.js')).doctor(flags)),

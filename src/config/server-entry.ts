@@ -1,8 +1,12 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import type { ServerDefinition } from '../core/server.js';
+import { canonicalJson, sha256 } from '../lib/hash.js';
 import { nearest } from '../lib/nearest.js';
+import { valuesOutOfArguments } from './container-env.js';
 import { type Expansion, expand } from './expand.js';
+import { parsePolicy } from './policy.js';
+import { secretMisuse, secretsIn } from './secrets/placeholders.js';
 import type { Environment } from './settings.js';
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
@@ -29,6 +33,7 @@ const rawServer = z.object({
   hints: z.union([z.array(z.string()), z.string().transform((one) => [one])]).optional(),
   blocked_tools: z.array(z.string()).optional(),
   pin: z.union([z.boolean(), z.array(z.string())]).optional(),
+  policy: z.unknown().optional(),
   ignore: z.boolean().optional(),
   overwrite: z.boolean().optional(),
   disabled: z.boolean().optional(),
@@ -102,6 +107,15 @@ export function resolveServer(
   if (raw.command === undefined && raw.url === undefined)
     return refuse(`it has neither "command" (to start it) nor "url" (to reach it).${unknown}`);
 
+  const { args, env } = valuesOutOfArguments(raw.command ?? '', raw.args ?? [], raw.env ?? {});
+  const may = [raw.url ?? '', ...Object.values(env), ...Object.values(raw.headers ?? {})];
+  const misuse = secretMisuse({
+    exposed: { command: [raw.command ?? ''], args, cwd: [raw.cwd ?? ''] },
+    all: may,
+  });
+  if (misuse !== undefined) return refuse(misuse);
+  const policy = raw.policy === undefined ? undefined : parsePolicy(raw.policy, 'tools');
+  if (policy?.policy === undefined && policy) return refuse(`policy: ${policy.problems.join('; ')}.`);
   const expansion: Expansion = { needs: new Set(), missing: new Set() };
   const fill = (value: string) => expand(value, options.environment, expansion);
   const fillAll = (values: Record<string, string> = {}) =>
@@ -121,9 +135,11 @@ export function resolveServer(
     hints: raw.hints ?? [],
     blockedTools: raw.blocked_tools ?? [],
     ...(raw.pin === undefined || raw.pin === false ? {} : { pin: raw.pin }),
+    ...(policy ? { policy: policy.policy } : {}),
     disabled: raw.disabled ?? false,
     overwrite: raw.overwrite ?? false,
     source: options.source ?? 'file',
+    written: writtenHash(raw),
   } as const;
   const kind = raw.type ?? raw.transport;
   let definition: ServerDefinition;
@@ -135,10 +151,10 @@ export function resolveServer(
       ...base,
       transport: 'stdio',
       command: fill(raw.command),
-      args: (raw.args ?? []).map(fill),
-      env: fillAll(raw.env),
+      args: args.map(fill),
+      env: fillAll(env),
       cwd: cwd === undefined || isAbsolute(cwd) ? cwd : resolve(options.baseDirectory, cwd),
-      needs: [...expansion.needs],
+      needs: [...expansion.needs, ...secretsIn(may)],
     };
   } else {
     if (kind === 'stdio') return refuse('it has a "url", but its type is "stdio".');
@@ -148,7 +164,7 @@ export function resolveServer(
       transport,
       url: fill(raw.url ?? ''),
       headers: fillAll(raw.headers),
-      needs: [...expansion.needs],
+      needs: [...expansion.needs, ...secretsIn(may)],
     };
   }
   if (expansion.missing.size > 0) {
@@ -157,4 +173,9 @@ export function resolveServer(
     );
   }
   return { definition: Object.freeze(definition), warnings };
+}
+
+/** What the user wrote of how a server is started or reached; a variable that gets another value changes nothing of it. */
+function writtenHash({ command, args, env, cwd, url, headers }: z.output<typeof rawServer>): string {
+  return sha256(canonicalJson({ command, args, env, cwd, url, headers }));
 }

@@ -55,6 +55,20 @@ export const errorTable = {
     exit: 4,
     says: 'The tool is blocked in the definition of its server.',
   },
+  NOT_APPROVED: {
+    audience: 'user',
+    retryable: false,
+    http: 403,
+    exit: 4,
+    says: 'The tool or server is new or has changed, and nobody has approved that yet.',
+  },
+  NOT_CONFIRMED: {
+    audience: 'user',
+    retryable: false,
+    http: 403,
+    exit: 4,
+    says: 'The policy wants a person to confirm the call, and nobody did.',
+  },
   SERVER_NOT_RUNNING: {
     audience: 'model',
     retryable: false,
@@ -89,6 +103,13 @@ export const errorTable = {
     http: 401,
     exit: 4,
     says: 'The server asks for authentication.',
+  },
+  SECRET_UNAVAILABLE: {
+    audience: 'user',
+    retryable: false,
+    http: 424,
+    exit: 4,
+    says: 'A secret is missing, or its key cannot be used.',
   },
   UPSTREAM_ERROR: {
     audience: 'model',

@@ -1,11 +1,12 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sleep } from '../../lib/abort.js';
+import { RuntimeError } from '../../core/errors.js';
 import { writeFileAtomic } from '../../lib/atomic-file.js';
+import { withFileLock } from '../../lib/file-lock.js';
 import { sha256 } from '../../lib/hash.js';
+import { KeyError, newKey, readKeyFile, writeKeyFile } from '../../lib/key-file.js';
 import { ensurePrivateDir } from '../../lib/private-dir.js';
-import { openDatabase } from '../../lib/sqlite.js';
+import { seal, unseal } from '../../lib/sealed-box.js';
 
 /** What is kept for one server. */
 export interface Grant {
@@ -25,11 +26,6 @@ export interface GrantOwner {
   readonly url: string;
 }
 
-const VERSION = 1;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
-const LOCK_POLL_MS = 25;
-
 /**
  * Tokens at rest: AES-256-GCM under a key of this home (0600), bound to the name and the url of their server, so that
  * a file put in another's place does not decrypt.
@@ -41,79 +37,71 @@ export class TokenStore {
     this.#directory = directory;
   }
 
-  /** Undefined when there is none, or when it cannot be read with the key of this home. */
+  /**
+   * Undefined when there is none, or when it cannot be opened with the key of this home.
+   * @throws RuntimeError SECRET_UNAVAILABLE when others can read the key: what it protects is no secret any more.
+   */
   async load(owner: GrantOwner): Promise<Grant | undefined> {
+    const sealed = await readFile(this.#file(owner)).catch(() => undefined);
+    if (sealed === undefined) return undefined;
+    const key = await this.#key().catch((error: unknown) => {
+      if (error instanceof KeyError && error.reason !== 'exposed') return undefined;
+      throw unusable(owner, error);
+    });
     try {
-      const sealed = await readFile(this.#file(owner));
-      const key = await readFile(join(this.#directory, 'key'));
-      if (sealed[0] !== VERSION || key.length !== 32) return undefined;
-      const body = sealed.subarray(1 + NONCE_BYTES, sealed.length - TAG_BYTES);
-      const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(1, 1 + NONCE_BYTES), {
-        authTagLength: TAG_BYTES,
-      });
-      decipher.setAAD(boundTo(owner));
-      decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
-      return JSON.parse(Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8')) as Grant;
+      const text = key && unseal(key, sealed, boundTo(owner))?.toString('utf8');
+      return text === undefined ? undefined : (JSON.parse(text) as Grant);
     } catch {
       return undefined;
     }
   }
 
   async save(owner: GrantOwner, grant: Grant): Promise<void> {
-    const key = await this.#key();
-    const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
-    cipher.setAAD(boundTo(owner));
-    const body = Buffer.concat([cipher.update(JSON.stringify(grant), 'utf8'), cipher.final()]);
-    const sealed = Buffer.concat([Buffer.from([VERSION]), nonce, body, cipher.getAuthTag()]);
-    await writeFileAtomic(this.#file(owner), sealed);
+    await ensurePrivateDir(this.#directory);
+    // The first of several that come at once makes it.
+    await writeKeyFile(this.#keyFile, newKey()).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    });
+    const key = await this.#key().catch((error: unknown) => {
+      throw unusable(owner, error);
+    });
+    await writeFileAtomic(this.#file(owner), seal(key, JSON.stringify(grant), boundTo(owner)));
   }
 
   async forget(owner: GrantOwner): Promise<void> {
     await unlink(this.#file(owner)).catch(() => {});
   }
 
-  /**
-   * Runs `work` while no other process of this home does so for the same server. The lock is SQLite's, which is the
-   * operating system's: it ends with the process, so none is ever stale.
-   */
+  /** Runs `work` while no other process of this home does so for the same server. */
   async exclusively<T>(owner: GrantOwner, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     await ensurePrivateDir(this.#directory);
-    const db = openDatabase(`${this.#file(owner)}.lock`, 'oauth-lock', []);
-    try {
-      db.get('PRAGMA busy_timeout = 0');
-      for (;;) {
-        try {
-          db.run('BEGIN EXCLUSIVE');
-          break;
-        } catch (error) {
-          if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error;
-          await sleep(LOCK_POLL_MS, { signal });
-        }
-      }
-      try {
-        return await work();
-      } finally {
-        db.run('ROLLBACK');
-      }
-    } finally {
-      db.close();
-    }
+    return withFileLock(`${this.#file(owner)}.lock`, signal, work);
   }
 
   #file({ server, url }: GrantOwner): string {
     return join(this.#directory, sha256(`${server}\n${url}`).slice(0, 32));
   }
 
-  async #key(): Promise<Buffer> {
-    await ensurePrivateDir(this.#directory);
-    const path = join(this.#directory, 'key');
-    // The first of several that come at once makes it.
-    await writeFileAtomic(path, randomBytes(32), { exclusive: true }).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    });
-    return readFile(path);
+  get #keyFile(): string {
+    return join(this.#directory, 'key');
+  }
+
+  #key(): Promise<Buffer> {
+    return readKeyFile(this.#keyFile);
   }
 }
 
-const boundTo = ({ server, url }: GrantOwner): Buffer => Buffer.from(`${VERSION}\n${server}\n${url}`, 'utf8');
+const boundTo = ({ server, url }: GrantOwner): string => `${server}\n${url}`;
+
+function unusable({ server }: GrantOwner, error: unknown): unknown {
+  if (!(error instanceof KeyError)) return error;
+  return new RuntimeError(
+    'SECRET_UNAVAILABLE',
+    `The tokens of server "${server}" cannot be used: ${error.message}.`,
+    {
+      hint: `Set the key right, or remove it and run \`mcp-runtime auth ${server}\` again.`,
+      data: { server, reason: error.reason },
+      cause: error,
+    },
+  );
+}
