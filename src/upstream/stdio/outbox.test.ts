@@ -70,4 +70,16 @@ describe('Outbox', () => {
     outbox.close(end);
     for (const late of [first, second, outbox.send(request(4))]) await expect(late).rejects.toBe(end);
   });
+
+  it('fails what a broken pipe did not take, when it is closed', async () => {
+    const pipe = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) });
+    pipe.on('error', () => {});
+    const outbox = new Outbox(pipe, { server: 's', maxWaiting: 1_000 });
+    const sent = outbox.send(request(1));
+    sent.catch(() => {});
+    await tick();
+    const end = new RuntimeError('SERVER_DIED', 'over');
+    outbox.close(end);
+    await expect(sent).rejects.toBe(end);
+  });
 });

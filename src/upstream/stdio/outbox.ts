@@ -104,10 +104,11 @@ export class Outbox {
       const batch = this.#nextBatch();
       const lines = batch.length === 1 ? (batch[0]?.line ?? '') : batch.map((letter) => letter.line).join('');
       this.#blocked = !this.#stdin.write(lines, 'utf8', (error) => {
+        // The channel hears of a broken pipe by itself and closes this, which fails them with the reason.
+        if (error) return;
         for (const letter of batch) {
           this.#inPipe.delete(letter);
-          // The channel hears of a broken pipe by itself and fails everything with the reason.
-          if (!error) letter.resolve();
+          letter.resolve();
         }
       });
     }
