@@ -71,7 +71,8 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
         onRequest: async (method, params, owner) =>
           method === 'roots/list' && roots !== undefined && owner.client === undefined
             ? { roots }
-            : askOwner(method, params, owner),
+            : askOwner(method, params, owner, settings.answerMs),
+        answerMs: settings.answerMs,
         // A server of its own is told what this client can do; one for all, what any of them might. A client of the
         // stateless revision says it anew with each request.
         capabilities:

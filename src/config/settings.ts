@@ -32,6 +32,7 @@ const rawSettings = z.object({
   BACKGROUND_QUEUE_SIZE: whole(100, 1, 100_000),
   BACKGROUND_QUEUE_MAX_SUBSCRIBERS: whole(4, 1, 256),
   BACKGROUND_AFTER: whole(0, 0, 86_400),
+  ANSWER_TIMEOUT: whole(600, 1, 86_400),
   MAX_MESSAGE_MB: whole(64, 1, 1024),
   OPENAI_API_KEY: text,
   OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -66,6 +67,8 @@ export interface Settings {
   readonly maxMessageBytes: number;
   /** A call that runs so long becomes a task; undefined: never. */
   readonly backgroundAfterMs: number | undefined;
+  /** How long a question of a server may wait for its answer. */
+  readonly answerMs: number;
   readonly autoStart: boolean;
   readonly maxRunningServers: number;
   readonly learnConcurrency: number;
@@ -136,6 +139,7 @@ export function resolveSettings(environment: Environment, platform: Platform): S
     queueWorkers: raw.BACKGROUND_QUEUE_MAX_SUBSCRIBERS,
     maxMessageBytes: raw.MAX_MESSAGE_MB * 1024 * 1024,
     backgroundAfterMs: raw.BACKGROUND_AFTER === 0 ? undefined : raw.BACKGROUND_AFTER * 1000,
+    answerMs: raw.ANSWER_TIMEOUT * 1000,
     autoStart: raw.AUTO_START,
     maxRunningServers: raw.MAX_RUNNING_SERVERS,
     learnConcurrency: raw.LEARN_CONCURRENCY,

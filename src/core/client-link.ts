@@ -15,6 +15,11 @@ export interface ClientLink {
   readonly workspace?: string | undefined;
   /** Present when it takes `input_required` by itself: then a server's own rounds pass through untouched. */
   readonly round?: Round | undefined;
+  /**
+   * The call is a task: whoever looks after it answers, which may be the model, and may take as long as the task lets
+   * them. Nobody who can be asked in passing, and no proof that a person agreed.
+   */
+  readonly later?: boolean | undefined;
   /** Asks it. Rejects with `{code, message, data?}`: a JSON-RPC error for the server. */
   ask(method: string, params: unknown): Promise<unknown>;
   /** Tells it what belongs to its call. Never throws. */

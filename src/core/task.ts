@@ -4,6 +4,12 @@ import type { CallToolResult, Progress } from './upstream.js';
 
 export type TaskStatus = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
 
+/** A request of a server for its client, as it came. */
+export interface TaskQuestion {
+  readonly method: string;
+  readonly params: unknown;
+}
+
 /** A call in the background. Terminal states are written once. Times are ms since the epoch. */
 export interface Task {
   readonly id: string;
@@ -21,6 +27,8 @@ export interface Task {
   /** 1 is next; only while queued. */
   readonly position?: number | undefined;
   readonly progress?: Progress | undefined;
+  /** What its server wants to know before it goes on, by keys that no later question of the task has; absent: nothing. */
+  readonly questions?: Readonly<Record<string, TaskQuestion>> | undefined;
   readonly result?: Payload<CallToolResult> | undefined;
   readonly error?: RuntimeErrorJson | undefined;
 }

@@ -15,6 +15,7 @@ import { Learning } from './learning.js';
 import { type Library, openLibrary } from './library.js';
 import { Roster } from './roster.js';
 import { Supervisor } from './supervisor.js';
+import { taskLink } from './task-link.js';
 import { failWithServer } from './waiting-tasks.js';
 import { inWorkspace, workspaceOf } from './workspace.js';
 
@@ -84,7 +85,8 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
     size: settings.queueSize,
     workers: settings.queueWorkers,
     logger,
-    run: (task, context) => executor.run(task, context),
+    answerMs: settings.answerMs,
+    run: (task, context) => executor.run(task, { ...context, client: taskLink(task, context) }),
   });
   tasks.subscribe((event) => events.emit(event));
   events.subscribe((event) => failWithServer(event, { catalog, tasks }));

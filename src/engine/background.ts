@@ -1,8 +1,10 @@
-import type { Caller } from '../core/caller.js';
+import type { Caller, OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import type { Task } from '../core/task.js';
 import type { OperationInput as In, OperationOutput as Out } from '../operations/table.js';
+import { wrongAnswer } from '../operations/questions.js';
 import type { TaskQueue } from '../tasks/task-queue.js';
+import { bridgedPart } from '../upstream/bridge.js';
 import { type Executor, isRepeatable } from './executor.js';
 
 /** The operations on background tasks, over the queue. */
@@ -16,7 +18,10 @@ export class Background {
   }
 
   /** Accepted means kept on disk. */
-  async submit(input: In<'execute_tool'>, caller: Caller): Promise<Out<'execute_tool'>> {
+  async submit(
+    input: In<'execute_tool'>,
+    { caller, client }: OperationContext,
+  ): Promise<Out<'execute_tool'>> {
     const tool = this.#executor.check(input.server_name, input.tool_name);
     const task = this.#queue.submit({
       principal: caller.principal,
@@ -28,6 +33,7 @@ export class Background {
       timeoutMs: input.timeout * 1000,
       countWaiting: input.count_waiting,
       idempotent: isRepeatable(tool),
+      capabilities: client && bridgedPart(client.capabilities),
     });
     return { status: 'queued', task_id: task.id, place: task.position ?? 0 };
   }
@@ -38,6 +44,7 @@ export class Background {
     signal: AbortSignal,
   ): Promise<Out<'poll_task_result'>> {
     try {
+      if (input.answers) await this.#answer(input.task_id, input.answers, caller);
       return answer(await this.#queue.wait(caller.principal, input.task_id, input.wait * 1000, signal));
     } catch (error) {
       if (error instanceof RuntimeError && error.code === 'TASK_NOT_FOUND')
@@ -47,6 +54,16 @@ export class Background {
         };
       throw error;
     }
+  }
+
+  async #answer(id: string, answers: Readonly<Record<string, unknown>>, caller: Caller): Promise<void> {
+    const { questions = {} } = await this.#queue.get(caller.principal, id);
+    for (const [key, given] of Object.entries(answers)) {
+      const asked = questions[key];
+      const wrong = asked && wrongAnswer(asked.method, given);
+      if (wrong) throw new RuntimeError('INVALID_ARGUMENTS', `Wrong answer to question ${key}: ${wrong}.`);
+    }
+    this.#queue.answer(caller.principal, id, answers);
   }
 
   async cancel(input: In<'cancel_task'>, caller: Caller): Promise<Out<'cancel_task'>> {
@@ -68,7 +85,7 @@ export class Background {
         task_id: task.id,
         server: task.server,
         tool: task.tool,
-        status: task.status,
+        status: statusOf(task),
         created: new Date(task.createdAt).toISOString(),
         updated: new Date(updatedAt(task)).toISOString(),
       })),
@@ -81,7 +98,8 @@ export class Background {
 function answer(task: Task): Out<'poll_task_result'> {
   return {
     task_id: task.id,
-    status: task.status,
+    status: statusOf(task),
+    ...(task.questions === undefined ? {} : { questions: task.questions }),
     ...(task.position === undefined ? {} : { place: task.position }),
     // Only while it runs: what is said of a task that has ended must stay the same, and not every step is kept.
     ...(task.progress === undefined || task.status !== 'running' ? {} : { progress: task.progress }),
@@ -90,5 +108,7 @@ function answer(task: Task): Out<'poll_task_result'> {
     times: { created: task.createdAt, updated: updatedAt(task), expires: task.expiresAt },
   };
 }
+
+const statusOf = (task: Task) => (task.questions === undefined ? task.status : 'input_required');
 
 const updatedAt = (task: Task): number => task.endedAt ?? task.startedAt ?? task.createdAt;

@@ -166,7 +166,7 @@ export class RuntimeEngine implements RuntimePort {
   async execute_tool(input: In<'execute_tool'>, context: OperationContext): Promise<Out<'execute_tool'>> {
     this.#refuseWhenClosing();
     return this.#clients.during(context, async (during) => {
-      if (input.in_background) return this.#background.submit(input, during.caller);
+      if (input.in_background) return this.#background.submit(input, during);
       return this.#foreground.run(input, during);
     });
   }

@@ -1,4 +1,5 @@
 import type { OperationContext } from '../core/caller.js';
+import type { ClientLink } from '../core/client-link.js';
 import type { Payload } from '../core/payload.js';
 import type { CallToolResult, Progress } from '../core/upstream.js';
 import { sleep } from '../lib/abort.js';
@@ -6,8 +7,11 @@ import type { Logger } from '../lib/log.js';
 import type { OperationInput as In, OperationOutput as Out } from '../operations/table.js';
 import type { TaskQueue } from '../tasks/task-queue.js';
 import type { RunContext } from '../tasks/task-spec.js';
+import { bridgedPart } from '../upstream/bridge.js';
 import type { EngineOptions } from './engine-options.js';
 import { type Call, type Executor, isRepeatable } from './executor.js';
+import { SwitchedLink } from './switched-link.js';
+import { taskLink } from './task-link.js';
 
 /** Calls that somebody waits for. One that takes too long for its client goes on as a task. */
 export class Foreground {
@@ -41,9 +45,9 @@ export class Foreground {
     if (result) return { status: 'completed', result };
     try {
       const idempotent = isRepeatable(this.#executor.check(call.server, call.tool));
-      const task = this.#tasks.adopt({ ...call, priority: input.priority, idempotent }, (_spec, from) =>
-        running.handOver(from),
-      );
+      const capabilities = context.client && bridgedPart(context.client.capabilities);
+      const spec = { ...call, priority: input.priority, idempotent, capabilities };
+      const task = this.#tasks.adopt(spec, (given, from) => running.handOver(from, taskLink(given, from)));
       return { status: 'running', task_id: task.id, after: afterMs / 1000 };
     } catch (error) {
       // Nothing is lost by it: the caller waits on.
@@ -59,6 +63,7 @@ class RunningCall {
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal;
   readonly #withdraw: () => void;
+  readonly #client: SwitchedLink | undefined;
   #report: ((progress: Progress) => void) | undefined;
   #last: Progress | undefined;
   #keepUntil: (() => number) | undefined;
@@ -66,12 +71,14 @@ class RunningCall {
   constructor(executor: Executor, call: Call, context: OperationContext) {
     this.#caller = context.signal;
     this.#report = context.progress;
+    this.#client = context.client && new SwitchedLink(context.client);
     this.#withdraw = () => this.#controller.abort(context.signal.reason);
     if (context.signal.aborted) this.#withdraw();
     else context.signal.addEventListener('abort', this.#withdraw, { once: true });
     this.outcome = executor.run(call, {
       ...context,
       signal: this.#controller.signal,
+      client: this.#client,
       progress: (progress) => {
         this.#last = progress;
         this.#report?.(progress);
@@ -81,19 +88,26 @@ class RunningCall {
     this.outcome.catch(() => {}).finally(() => this.#forgetCaller());
   }
 
-  /** The result when it comes within `ms`, else undefined. Rejects as the call does. */
+  /**
+   * The result when it comes within `ms`, else undefined. While the client is asked something the call stays where it
+   * can be asked. Rejects as the call does.
+   */
   async within(ms: number): Promise<Payload<CallToolResult> | undefined> {
     const over = new AbortController();
+    const late = sleep(ms, { signal: over.signal })
+      .then(() => this.#client?.answered())
+      .then(() => undefined);
     try {
-      return await Promise.race([this.outcome, sleep(ms, { signal: over.signal }).then(() => undefined)]);
+      return await Promise.race([this.outcome, late]);
     } finally {
       over.abort();
     }
   }
 
   /** From now on the task's cancel and deadline count; that the caller leaves no longer does. */
-  handOver(to: RunContext): Promise<Payload<CallToolResult>> {
+  handOver(to: RunContext, client: ClientLink): Promise<Payload<CallToolResult>> {
     this.#forgetCaller();
+    this.#client?.switchTo(client);
     this.#report = to.progress;
     this.#keepUntil = to.keepUntil;
     if (this.#last) to.progress(this.#last);

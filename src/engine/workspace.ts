@@ -18,7 +18,7 @@ export interface Workspace {
 /** Asks the client of a server of its own. Never rejects. */
 export async function workspaceOf(client: ClientLink | undefined, signal: AbortSignal): Promise<Workspace> {
   const own = client?.workspace;
-  if (client?.capabilities['roots'] === undefined || client.round)
+  if (client?.capabilities['roots'] === undefined || client.round || client.later)
     return { roots: undefined, directory: own };
   using limit = deadline(ROOTS_MS, () => new Error('the client did not tell its roots'));
   const answered = await untilAborted(

@@ -16,6 +16,7 @@ import { invoke } from '../operations/invoke.js';
 import type { OperationOutput as Out, Runtime } from '../operations/table.js';
 import { errorResult, unexpected } from './error-result.js';
 import { ROUTER_NAME, unwrapRouterCall } from './router.js';
+import { askUntilEnded, ENDED, RELATED_TASK } from './task-questions.js';
 
 /**
  * MCP's own tasks over the queue, for clients that know them: `tasks/*` of 2025-11-25, where the client asks for a task,
@@ -32,9 +33,7 @@ const METHODS: Readonly<Record<Era, readonly string[]>> = {
   legacy: ['tasks/get', 'tasks/result', 'tasks/list', 'tasks/cancel'],
   modern: ['tasks/get', 'tasks/update', 'tasks/cancel'],
 };
-const ENDED = new Set(['completed', 'failed', 'cancelled']);
 const POLL_MS = 1_000;
-const WAIT_S = 300;
 const LIST_SIZE = 50;
 const MISSING_CAPABILITY = -32_021;
 
@@ -129,20 +128,24 @@ export async function answerTask(
     throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'taskId must be a string.');
   const poll = async (wait = 0) =>
     known(await invoke(runtime, 'poll_task_result', { task_id, wait }, context));
-  let task = await poll();
+  const task = await poll();
   switch (method) {
     case 'tasks/result':
-      while (!ENDED.has(task.status)) task = await poll(WAIT_S);
-      return resultOf(task);
+      return resultOf(known(await askUntilEnded(runtime, task, context)));
     case 'tasks/cancel':
       if (era === 'legacy' && ENDED.has(task.status)) {
         throw new ProtocolError(ProtocolErrorCode.InvalidParams, `The task has ended: ${task.status}.`);
       }
       await invoke(runtime, 'cancel_task', { task_id }, context);
       return era === 'legacy' ? shownTask(era, await poll()) : {};
-    case 'tasks/update':
-      // A call in the background has nobody to ask, so there is nothing that an answer could be for.
+    case 'tasks/update': {
+      // The SDK takes the answers out of the parameters, as it does for rounds.
+      const answers = context.client?.round?.inputResponses ?? params['inputResponses'];
+      await invoke(runtime, 'poll_task_result', { task_id, answers }, context).catch((error: unknown) => {
+        throw new ProtocolError(ProtocolErrorCode.InvalidParams, unexpected(error).message);
+      });
       return {};
+    }
     default:
       return era === 'modern' ? detailed(task) : shownTask(era, task);
   }
@@ -157,7 +160,7 @@ async function listTasks(runtime: Runtime, params: Params, context: OperationCon
   return {
     tasks: page.tasks.map((task) => ({
       taskId: task.task_id,
-      status: ENDED.has(task.status) ? task.status : 'working',
+      status: ENDED.has(task.status) || task.status === 'input_required' ? task.status : 'working',
       statusMessage: `${task.server} / ${task.tool}`,
       createdAt: task.created,
       lastUpdatedAt: task.updated ?? task.created,
@@ -192,7 +195,7 @@ function known(task: Poll): Poll {
 
 /** What the call itself would have answered. */
 function resultOf(task: Poll): Answer {
-  const _meta = { 'io.modelcontextprotocol/related-task': { taskId: task.task_id } };
+  const _meta = { [RELATED_TASK]: { taskId: task.task_id } };
   const result = task.result?.value ?? failure(task);
   return { ...result, _meta: { ...(result['_meta'] as object | undefined), ..._meta } };
 }
@@ -213,6 +216,7 @@ function detailed(task: Poll): Answer {
   const shown = shownTask('modern', task);
   if (task.status === 'completed') return { ...shown, result: task.result?.value ?? {} };
   if (task.status === 'failed') return { ...shown, result: failure(task) };
+  if (task.status === 'input_required') return { ...shown, inputRequests: task.questions };
   return shown;
 }
 
@@ -231,12 +235,14 @@ function shownTask(era: Era, task: Poll): Readonly<Record<string, unknown>> {
 }
 
 function statusOf(era: Era, task: Poll): string {
+  if (task.status === 'input_required') return task.status;
   if (!ENDED.has(task.status)) return 'working';
   if (era === 'modern') return task.status === 'failed' ? 'completed' : task.status;
   return task.status === 'completed' && task.result?.value.isError === true ? 'failed' : task.status;
 }
 
 function statusMessage(task: Poll): string | undefined {
+  if (task.status === 'input_required') return 'its server waits for an answer';
   if (task.status === 'queued') return `queued at place ${task.place ?? '?'}`;
   if (task.status === 'running' && task.progress) {
     const { progress, total, message } = task.progress;

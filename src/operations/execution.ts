@@ -1,25 +1,15 @@
 import { z } from 'zod';
 import { Payload } from '../core/payload.js';
 import type { CallToolResult, ContentBlock } from '../core/upstream.js';
+import { fromJson } from './json-argument.js';
 import { type Operation, operation } from './operation.js';
+import { answers, question, questionsText } from './questions.js';
 import { list, next, paging } from './text.js';
 
 const result = z.custom<Payload<CallToolResult>>((given) => given instanceof Payload);
 const taskId = z.string().max(128);
 
-/** Models often send the arguments as a JSON string; what it holds must be an object. */
-const toolArguments = z.preprocess((given, context) => {
-  if (typeof given !== 'string') return given;
-  if (given.trim() === '') return {};
-  try {
-    return JSON.parse(given) as unknown;
-  } catch (error) {
-    context.addIssue(
-      `is a string that is not JSON: ${error instanceof Error ? error.message : String(error)}`,
-    );
-    return z.NEVER;
-  }
-}, z.record(z.string(), z.unknown()).default({}));
+const toolArguments = z.preprocess(fromJson, z.record(z.string(), z.unknown()).default({}));
 
 const executeInput = z.object({
   server_name: z.string().min(1).max(256),
@@ -75,7 +65,11 @@ const problem = z.object({
 
 const pollOutput = z.object({
   task_id: z.string(),
-  status: z.enum(['queued', 'running', 'completed', 'failed', 'cancelled', 'expired', 'not_found']),
+  status: z.enum([
+    ...['queued', 'running', 'input_required', 'completed', 'failed', 'cancelled', 'expired', 'not_found'],
+  ] as const),
+  /** What its server asks, by keys for `answers`. */
+  questions: z.record(z.string(), question).optional(),
   place: z.int().optional(),
   progress: z
     .object({ progress: z.number(), total: z.number().optional(), message: z.string().optional() })
@@ -98,6 +92,8 @@ function pollText(task: Poll): string {
         : '';
       return `running${done}${next('poll again later; wait=30 saves calls.')}`;
     }
+    case 'input_required':
+      return `input_required${questionsText(task.task_id, task.questions ?? {})}`;
     case 'failed':
       return `failed: ${task.error?.message ?? 'no reason was kept'}${task.error?.hint ? ` ${task.error.hint}` : ''}`;
     case 'not_found':
@@ -113,17 +109,20 @@ const pollInput = z.object({
   task_id: taskId,
   /** Seconds to wait for the end. */
   wait: z.number().min(0).max(300).default(0),
+  answers,
 });
 
 export const pollTaskResult: Operation<'poll_task_result', typeof pollInput, typeof pollOutput> = {
   name: 'poll_task_result',
   title: 'Result of a background task',
-  description: 'State or result of a background task; wait (seconds) holds the answer until it ends.',
+  description:
+    'State or result of a background task; wait (seconds) holds the answer until it ends. answers: to what input_required asks.',
   audience: 'model',
   input: pollInput,
   output: pollOutput,
   answers: 'structured',
-  annotations: { readOnlyHint: true, openWorldHint: false },
+  // An answer goes to a server.
+  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   present: (task) => {
     const { result: payload, times: _times, ...facts } = task;
     const inner = payload?.value;

@@ -7,6 +7,7 @@ import type { Logger } from '../lib/log.js';
 import { Endings } from './endings.js';
 import { Job, untilAbandoned } from './job.js';
 import { ahead, nextToStart } from './order.js';
+import { Questions } from './questions.js';
 import type { Settings } from './queue-options.js';
 import { taskErrors as errors } from './task-errors.js';
 import type { TaskResults } from './task-results.js';
@@ -78,6 +79,12 @@ export class Dispatcher {
     return !this.#closed && this.job(id)?.settled === false;
   }
 
+  /** Whether its server waits for answers. */
+  asks(id: string): boolean {
+    const job = this.#running.get(id);
+    return job?.settled === false && job.waitsForAnswers;
+  }
+
   /** The row as it stands, with an end that could not be written yet. */
   current(row: TaskRow): TaskRow {
     return this.#endings.current(row);
@@ -99,8 +106,7 @@ export class Dispatcher {
     for (const job of this.#running.values()) {
       const error = errors.interrupted(job.row, 'the engine was stopped');
       if (job.row.idempotent && !job.settled) this.#giveBack(job);
-      else this.end(job.row, 'failed', error);
-      job.abort(error);
+      this.#fail(job, error);
     }
     await this.idle();
     this.#closed = true;
@@ -175,18 +181,26 @@ export class Dispatcher {
 
   async #execute(job: Job, startedAt: number, makeCall: RunTask): Promise<void> {
     const { row } = job;
-    const left = row.countWaiting ? Math.max(1, row.createdAt + row.timeoutMs - startedAt) : row.timeoutMs;
-    job.setDeadline(left + this.#parts.settings.overrunMs, () => {
-      const error = errors.outOfTime(row, row.timeoutMs, true);
-      this.end(row, 'failed', error);
-      job.abort(error);
+    const questions = new Questions(row, this.#parts.settings.answerMs, {
+      onChange: () => {
+        job.onQuestions();
+        this.#changed(row);
+        this.pump();
+      },
+      onGiveUp: (error) => this.#fail(job, error),
     });
+    job.questions = questions;
+    const left = row.countWaiting ? Math.max(1, row.createdAt + row.timeoutMs - startedAt) : row.timeoutMs;
+    job.setDeadline(left + this.#parts.settings.overrunMs, () =>
+      this.#fail(job, errors.outOfTime(row, row.timeoutMs, true)),
+    );
     try {
       const context = {
         taskId: row.id,
         attempt: row.attempts,
         signal: job.signal,
         progress: (progress: Progress) => this.#progress(job, progress),
+        ask: (method: string, params: unknown) => questions.ask(method, params),
         keepUntil: () => this.#now() + this.#parts.settings.ttlMs + STORING_MS,
       };
       // In a microtask: a run that throws at once must not throw into the pump.
@@ -196,6 +210,7 @@ export class Dispatcher {
     } catch (error) {
       this.end(row, 'failed', errors.asRuntimeError(error));
     } finally {
+      questions.close(errors.cancelled());
       job.dispose();
       this.#running.delete(row.id);
       this.#averageMs = this.#averageMs * 0.8 + (this.#now() - startedAt) * 0.2;
@@ -234,6 +249,11 @@ export class Dispatcher {
     return true;
   }
 
+  #fail(job: Job, error: RuntimeError): void {
+    this.end(job.row, 'failed', error);
+    job.abort(error);
+  }
+
   #progress(job: Job, progress: Progress): void {
     if (job.settled || this.#closed) return;
     job.progress = progress;
@@ -263,7 +283,7 @@ export class Dispatcher {
 
   /** Those that hold a worker. */
   #busy(): Job[] {
-    return [...this.#running.values()].filter((job) => job.takesWorker);
+    return [...this.#running.values()].filter((job) => job.takesWorker && !job.waitsForAnswers);
   }
 
   *#waiting(): Generator<TaskRow, void, undefined> {

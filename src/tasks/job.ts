@@ -1,4 +1,5 @@
 import type { Progress } from '../core/upstream.js';
+import type { Questions } from './questions.js';
 import type { TaskRow } from './task-rows.js';
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -13,10 +14,16 @@ export class Job {
   done: Promise<void> = Promise.resolve();
   /** False for a call that ran before it became a task. */
   takesWorker = true;
+  /** Of its server, while it runs. */
+  questions: Questions | undefined;
   lastWrite = 0;
   lastEvent = 0;
   readonly #controller = new AbortController();
   #timer: NodeJS.Timeout | undefined;
+  #passed: (() => void) | undefined;
+  #due = 0;
+  /** What was left of the deadline when its server began to wait for an answer, ms. */
+  #left: number | undefined;
 
   constructor(row: TaskRow) {
     this.row = row;
@@ -33,7 +40,26 @@ export class Job {
   /** One timer at a time: the deadline while it waits, then that of its run. */
   setDeadline(ms: number, passed: () => void): void {
     clearTimeout(this.#timer);
+    this.#passed = passed;
+    this.#due = performance.now() + ms;
     this.#timer = setTimeout(passed, Math.min(MAX_TIMER_MS, Math.max(0, ms)));
+  }
+
+  /** Whether a person is at it: that time does not count, and no worker is held meanwhile. */
+  get waitsForAnswers(): boolean {
+    return this.questions?.areOpen === true;
+  }
+
+  /** A question came, or was answered. */
+  onQuestions(): void {
+    if (this.waitsForAnswers === (this.#left !== undefined)) return;
+    if (this.#left === undefined) {
+      this.#left = this.#due - performance.now();
+      clearTimeout(this.#timer);
+    } else {
+      if (this.#passed) this.setDeadline(this.#left, this.#passed);
+      this.#left = undefined;
+    }
   }
 
   dispose(): void {

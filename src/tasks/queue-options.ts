@@ -24,6 +24,8 @@ export interface QueueOptions {
   readonly overrunMs?: number | undefined;
   /** How long an aborted run may still hold its worker. Default 5 s. */
   readonly graceMs?: number | undefined;
+  /** How long a question of a server may wait for its answer; the task ends with it. Default 10 min. */
+  readonly answerMs?: number | undefined;
   /** Ms since the epoch. */
   readonly clock?: (() => number) | undefined;
   readonly logger?: Logger | undefined;
@@ -39,6 +41,7 @@ export interface Settings {
   readonly overrunMs: number;
   readonly graceMs: number;
   readonly maxPerServer: number;
+  readonly answerMs: number;
   readonly clock: () => number;
 }
 
@@ -72,6 +75,7 @@ export function checkedSettings(options: QueueOptions): Settings {
     graceMs: number('graceMs', 5000, 0),
     // One server that hangs must leave a worker to the others.
     maxPerServer: Math.max(1, workers - 1),
+    answerMs: number('answerMs', 600_000, 1),
     clock: options.clock ?? Date.now,
   };
 }

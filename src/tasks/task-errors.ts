@@ -73,6 +73,36 @@ function outOfTime(
   );
 }
 
+function notAnswered(
+  task: { readonly server: string; readonly tool: string },
+  method: string,
+  ms: number,
+): RuntimeError {
+  return new RuntimeError(
+    'TIMEOUT',
+    `${call(task)} asked for something (${method}) and nobody answered within ${Math.round(ms / 1000)} s; it was withdrawn and may have been executed in part.`,
+    {
+      hint: 'Run it again, and poll it: poll_task_result tells what is asked and takes the answers.',
+      data: { reason: 'not-answered', method },
+    },
+  );
+}
+
+function askedTooOften(task: { readonly server: string; readonly tool: string }, most: number): RuntimeError {
+  return new RuntimeError(
+    'UPSTREAM_PROTOCOL',
+    `${call(task)} asked for something more than ${most} times; it was withdrawn.`,
+    { data: { reason: 'asked-too-often' } },
+  );
+}
+
+function notStored(error: unknown): RuntimeError {
+  if (error instanceof RuntimeError) return error;
+  return new RuntimeError('STORAGE_FAILED', `The task could not be stored: ${(error as Error).message}.`, {
+    cause: error,
+  });
+}
+
 function resultNotStored(error: unknown): RuntimeError {
   const why = error instanceof Error ? error.message : String(error);
   return new RuntimeError(
@@ -103,6 +133,9 @@ export const taskErrors = {
   poisoned,
   cancelled,
   outOfTime,
+  notAnswered,
+  askedTooOften,
+  notStored,
   resultNotStored,
   asRuntimeError,
 };

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { RuntimeError } from '../core/errors.js';
+import type { RuntimeError } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { Task } from '../core/task.js';
+import { sleep } from '../lib/abort.js';
 import { Emitter } from '../lib/emitter.js';
 import { type Logger, silentLogger } from '../lib/log.js';
 import { Dispatcher } from './dispatcher.js';
@@ -16,6 +17,7 @@ import { taskErrors as errors } from './task-errors.js';
 import { TaskResults } from './task-results.js';
 import { type TaskRow, TaskRows } from './task-rows.js';
 import { type RunTask, type TaskSpec, toRow } from './task-spec.js';
+import { asTask } from './task-view.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const SWEEP_MS = 10 * 60_000;
@@ -131,14 +133,24 @@ export class TaskQueue {
   }
 
   /**
-   * The task once it has ended, or as it is after `ms`. @throws RuntimeError TASK_NOT_FOUND; the signal's reason when
+   * The task once it has ended or asks for something, or as it is after `ms`. @throws RuntimeError TASK_NOT_FOUND; the signal's reason when
    * the caller leaves.
    */
   async wait(principal: string, id: string, ms: number, signal?: AbortSignal): Promise<Task> {
     signal?.throwIfAborted();
     const { status } = this.#task(this.#find(principal, id));
-    if (ms > 0 && (status === 'queued' || status === 'running')) await this.#ended(id, ms, signal);
+    if (ms > 0 && (status === 'queued' || status === 'running') && !this.#dispatcher.asks(id))
+      await this.#ended(id, ms, signal);
     return await this.get(principal, id);
+  }
+
+  /**
+   * Gives the server of a task what it asked for, by the keys of its questions; answers to what is not (any more) asked
+   * are for nobody. @returns how many were taken. @throws RuntimeError TASK_NOT_FOUND.
+   */
+  answer(principal: string, id: string, answers: Readonly<Record<string, unknown>>): number {
+    this.#find(principal, id);
+    return this.#dispatcher.job(id)?.questions?.answer(answers) ?? 0;
   }
 
   /** What has ended stays as it ended. @throws RuntimeError TASK_NOT_FOUND. */
@@ -201,12 +213,9 @@ export class TaskQueue {
   /** Takes and starts nothing new; gives what runs `ms` to end. Queued tasks stay for the next start. @returns how many still run. */
   async drain(ms: number): Promise<number> {
     this.#stopTaking();
-    let timer: NodeJS.Timeout | undefined;
-    const over = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    });
-    await Promise.race([this.#dispatcher.idle(), over]);
-    clearTimeout(timer);
+    const over = new AbortController();
+    await Promise.race([this.#dispatcher.idle(), sleep(ms, { signal: over.signal }).catch(() => {})]);
+    over.abort();
     return this.#dispatcher.running;
   }
 
@@ -229,10 +238,7 @@ export class TaskQueue {
     try {
       return write();
     } catch (error) {
-      if (error instanceof RuntimeError) throw error;
-      throw new RuntimeError('STORAGE_FAILED', `The task could not be stored: ${(error as Error).message}.`, {
-        cause: error,
-      });
+      throw errors.notStored(error);
     }
   }
 
@@ -253,17 +259,12 @@ export class TaskQueue {
   }
 
   #task(row: TaskRow): Task {
-    const { id, principal, clientId, server, tool, priority, status, createdAt, startedAt, endedAt, error } =
-      row;
-    return {
-      ...{ id, principal, clientId, server, tool, priority, status, createdAt, startedAt, endedAt, error },
-      expiresAt: row.expiresAt ?? this.#now() + this.#settings.ttlMs,
-      position: status === 'queued' ? this.#dispatcher.position(id) : undefined,
-      progress: this.#dispatcher.job(id)?.progress ?? row.progress,
-    };
+    const { id, status, expiresAt = this.#now() + this.#settings.ttlMs } = row;
+    const position = status === 'queued' ? this.#dispatcher.position(id) : undefined;
+    return asTask(row, this.#dispatcher.job(id), { expiresAt, position });
   }
 
-  /** Until the task is neither waiting nor running, or `ms` are over, or the queue closes. */
+  /** Until the task is neither waiting nor running, or asks for something, or `ms` are over, or the queue closes. */
   #ended(id: string, ms: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = () => {
@@ -281,7 +282,8 @@ export class TaskQueue {
       };
       const timer = setTimeout(over, Math.min(ms, 2 ** 31 - 1));
       const stop = this.#events.subscribe((event) => {
-        if (event.type === 'task-changed' && event.taskId === id && !this.#dispatcher.isLiving(id)) over();
+        if (event.type !== 'task-changed' || event.taskId !== id) return;
+        if (!this.#dispatcher.isLiving(id) || this.#dispatcher.asks(id)) over();
       });
       signal?.addEventListener('abort', onAbort, { once: true });
     });

@@ -18,6 +18,8 @@ export interface TaskRow {
   readonly countWaiting: boolean;
   readonly idempotent: boolean;
   readonly maxPerServer: number | undefined;
+  /** Of the client, as far as a server may ask it. */
+  readonly capabilities: Readonly<Record<string, unknown>> | undefined;
   readonly status: TaskStatus;
   /** How often it was started. */
   readonly attempts: number;
@@ -55,11 +57,12 @@ const migrations = [
   CREATE INDEX tasks_owner ON tasks (principal, seq);
   CREATE INDEX tasks_expiry ON tasks (expires_at);
   CREATE INDEX tasks_living ON tasks (status) WHERE status IN ('queued', 'running')`,
+  'ALTER TABLE tasks ADD COLUMN capabilities TEXT',
 ];
 
 // Results are read apart: a list of tasks must not carry megabytes.
 const COLUMNS = `seq, id, principal, client_id, server, tool, arguments, priority, timeout_ms, count_waiting, idempotent,
-  max_per_server, status, attempts, created_at, started_at, ended_at, expires_at, progress, error`;
+  max_per_server, capabilities, status, attempts, created_at, started_at, ended_at, expires_at, progress, error`;
 const LIVING = "status IN ('queued', 'running')";
 
 type Columns = Record<string, string | number | null>;
@@ -75,7 +78,8 @@ export class TaskRows {
   insert(task: NewTaskRow): TaskRow {
     this.#db.run(
       `INSERT INTO tasks (id, principal, client_id, server, tool, arguments, priority, timeout_ms, count_waiting,
-        idempotent, max_per_server, status, attempts, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?)`,
+        idempotent, max_per_server, capabilities, status, attempts, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?)`,
       task.id,
       task.principal,
       task.clientId,
@@ -87,6 +91,7 @@ export class TaskRows {
       Number(task.countWaiting),
       Number(task.idempotent),
       task.maxPerServer ?? null,
+      task.capabilities === undefined ? null : JSON.stringify(task.capabilities),
       task.createdAt,
     );
     const row = this.find(task.principal, task.id);
@@ -240,6 +245,7 @@ function fromColumns(row: Columns): TaskRow {
     countWaiting: row['count_waiting'] === 1,
     idempotent: row['idempotent'] === 1,
     maxPerServer: number(row['max_per_server']),
+    capabilities: json<Record<string, unknown>>(row['capabilities']),
     status: row['status'] as TaskStatus,
     attempts: Number(row['attempts']),
     createdAt: Number(row['created_at']),

@@ -18,6 +18,8 @@ export interface TaskSpec {
   readonly countWaiting?: boolean | undefined;
   /** The tool says `idempotentHint` or `readOnlyHint`: after a crash it may run again. */
   readonly idempotent: boolean;
+  /** What its client declared that it can be asked. Default: nothing. */
+  readonly capabilities?: Readonly<Record<string, unknown>> | undefined;
   /** How many tasks of this server may run at once; default: one less than there are workers. */
   readonly maxPerServer?: number | undefined;
 }
@@ -29,6 +31,8 @@ export interface RunContext {
   /** Aborted on cancel, at the deadline and when the queue closes; the reason is a RuntimeError. */
   readonly signal: AbortSignal;
   readonly progress: (progress: Progress) => void;
+  /** Hands a question of the server to whoever looks after the task. Rejects with `{code, message}` or a RuntimeError. */
+  readonly ask: (method: string, params: unknown) => Promise<unknown>;
   /** Until when at least a result that came now would stay, ms since the epoch. What it refers to must stay as long. */
   readonly keepUntil: () => number;
 }
@@ -64,6 +68,7 @@ export function toRow(spec: TaskSpec, id: string, createdAt: number): NewTaskRow
     countWaiting: spec.countWaiting === true,
     idempotent: spec.idempotent,
     maxPerServer: spec.maxPerServer,
+    capabilities: spec.capabilities,
     createdAt,
   };
 }
@@ -81,5 +86,6 @@ export function toSpec(row: TaskRow, timeoutMs: number): TaskSpec {
     countWaiting: row.countWaiting,
     idempotent: row.idempotent,
     maxPerServer: row.maxPerServer,
+    capabilities: row.capabilities,
   };
 }

@@ -1,5 +1,9 @@
 import type { ClientLink } from '../core/client-link.js';
+import { deadline, untilAborted } from '../lib/abort.js';
 import type { Owner } from './owner.js';
+
+/** How long a client may take for an answer, ms, where nothing else is said. */
+const ANSWER_MS = 600_000;
 
 /** Requests of one client that a server may have open at once; a flood ends here. */
 const MAX_OPEN = 32;
@@ -37,9 +41,15 @@ const open = new WeakMap<ClientLink, number>();
 /**
  * Hands a server's request on to the client that owns the call, and only if it declared the capability; everything
  * else is answered at once.
+ * @param answerMs how long the client may take. A task keeps that time itself, since it ends with it.
  * @throws `{code, message, data?}`, the JSON-RPC error for the server.
  */
-export async function askOwner(method: string, params: unknown, owner: Owner): Promise<unknown> {
+export async function askOwner(
+  method: string,
+  params: unknown,
+  owner: Owner,
+  answerMs = ANSWER_MS,
+): Promise<unknown> {
   const capability = ASKED[method];
   if (capability === undefined) throw rpcError(METHOD_NOT_FOUND, `Method not found: ${method.slice(0, 100)}`);
   const { client } = owner;
@@ -57,7 +67,10 @@ export async function askOwner(method: string, params: unknown, owner: Owner): P
     throw rpcError(INTERNAL_ERROR, `${method}: ${count} requests wait for this client already`);
   open.set(client, count + 1);
   try {
-    return await client.ask(method, params);
+    if (client.later) return await client.ask(method, params);
+    const late = rpcError(INTERNAL_ERROR, `${method}: the client did not answer within ${answerMs} ms`);
+    using limit = deadline(answerMs, () => late);
+    return await untilAborted(client.ask(method, params), limit.signal);
   } finally {
     open.set(client, (open.get(client) ?? 1) - 1);
   }

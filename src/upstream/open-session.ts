@@ -54,6 +54,8 @@ export interface OpenSessionOptions {
   readonly capabilities?: Readonly<Record<string, unknown>>;
   /** Answers requests of the server (`ping` aside); throw `{code, message, data?}` for a JSON-RPC error. Default: they go to the client whose call it is. */
   readonly onRequest?: RequestHandler;
+  /** How long a client may take for an answer, ms. Default 10 min. */
+  readonly answerMs?: number | undefined;
   /** The revision that a server of this definition spoke before, where that is remembered: it is tried first. */
   readonly prior?: string | undefined;
 }
@@ -106,7 +108,8 @@ async function attempt(definition: ServerDefinition, options: OpenSessionOptions
       // The server may have been replaced meanwhile.
       events.emit({ type: 'tools-changed' });
     },
-    onRequest: options.onRequest ?? askOwner,
+    onRequest:
+      options.onRequest ?? ((method, params, owner) => askOwner(method, params, owner, options.answerMs)),
   });
   const shake = { server: name, clientInfo: options.clientInfo, capabilities: options.capabilities ?? {} };
   const channel = await openChannel(definition, options, peer, maxMessageBytes);
@@ -115,8 +118,8 @@ async function attempt(definition: ServerDefinition, options: OpenSessionOptions
     const identity = await greet(peer, channel, shake, started, options.prior);
     turn?.succeeded();
     if (identity.protocolVersion === STATELESS_VERSION) {
-      const { clientInfo } = options;
-      return new StatelessSession({ server: name, identity, peer, channel, events, clientInfo });
+      const { clientInfo, answerMs } = options;
+      return new StatelessSession({ server: name, identity, peer, channel, events, clientInfo, answerMs });
     }
     return new Session(identity, peer, channel, events);
   } catch (error) {

@@ -8,6 +8,7 @@ export type Owner =
 
 interface Waiting {
   readonly facts: { readonly options: { readonly client?: ClientLink | undefined } };
+  pause(): () => void;
 }
 
 /**
@@ -23,7 +24,28 @@ export function ownerOf(waiting: ReadonlyMap<unknown, Waiting>, of: number | und
     const { client } = facts.options;
     if (!client) continue;
     if (found && found.clientId !== client.clientId) return { client: undefined, why: 'several' };
-    found = client;
+    // Of one client's calls, one whose client is there: nobody may be looking after a task.
+    if (!found || found.later) found = client;
   }
   return found ? { client: found } : { client: undefined, why: 'none' };
+}
+
+/**
+ * Stops the clocks of the calls that a question to their client may belong to.
+ * @returns how to let them go on.
+ */
+export function pauseFor(
+  { client }: Owner,
+  waiting: ReadonlyMap<unknown, Waiting>,
+  of: number | undefined,
+): () => void {
+  if (!client) return () => {};
+  const known = of === undefined ? undefined : waiting.get(of);
+  const calls = known
+    ? [known]
+    : [...waiting.values()].filter(({ facts }) => facts.options.client?.clientId === client.clientId);
+  const resume = calls.map((call) => call.pause());
+  return () => {
+    for (const go of resume) go();
+  };
 }

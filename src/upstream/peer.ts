@@ -7,7 +7,7 @@ import { oneLine } from '../lib/printable.js';
 import type { ChannelSink, Delivery, MessageChannel, Outgoing } from './channel.js';
 import { died, protocolBroken, tooLarge, upstreamError } from './errors.js';
 import { type Incoming, idOfLongLine, MAX_DEPTH, readMessage } from './message.js';
-import { type Owner, ownerOf } from './owner.js';
+import { type Owner, ownerOf, pauseFor } from './owner.js';
 import { cancelled, type Outcome, PendingRequest } from './pending.js';
 import { answerRequest, type RequestHandler, type ServerRequest } from './server-requests.js';
 
@@ -140,7 +140,7 @@ export class Peer implements ChannelSink {
         this.#onMalformed(incoming.ids, incoming.why, bytes);
         break;
       case 'request':
-        void this.#onRequest(incoming, ownerOf(this.#pending, of));
+        void this.#onRequest(incoming, of);
         break;
       case 'notification':
         this.#onNotification(incoming.method, incoming.params, of);
@@ -223,16 +223,17 @@ export class Peer implements ChannelSink {
     }
   }
 
-  async #onRequest(request: ServerRequest, owner: Owner): Promise<void> {
+  async #onRequest(request: ServerRequest, of: number | undefined): Promise<void> {
     if (this.#waitingResponses >= MAX_WAITING_RESPONSES) {
       this.#droppedRequests += 1;
       return;
     }
     this.#waitingResponses += 1;
-    await this.#post({
-      kind: 'response',
-      json: await answerRequest(request, this.#options.onRequest, owner),
-    });
+    const owner = ownerOf(this.#pending, of);
+    const goOn = pauseFor(owner, this.#pending, of);
+    const json = await answerRequest(request, this.#options.onRequest, owner);
+    goOn();
+    await this.#post({ kind: 'response', json });
     this.#waitingResponses -= 1;
   }
 

@@ -15,6 +15,9 @@ export interface PendingFacts {
   readonly leave: (pending: PendingRequest, outcome: Outcome) => Delivery;
 }
 
+/** The client's answers may take so long in all; after that the time of the request runs again. */
+const MAX_PAUSED_MS = 3_600_000;
+
 /** abandoned: the asker left or the time ran out, and the server is still at it. */
 export type Outcome = 'answered' | 'abandoned' | 'failed';
 
@@ -27,6 +30,10 @@ export class PendingRequest {
   #timer: NodeJS.Timeout;
   readonly #begun = performance.now();
   #extendedUntil = 0;
+  /** Questions to the client that are open, since when there are any, and how long there were before. */
+  #questions = 0;
+  #askedAt = 0;
+  #pausedMs = 0;
   #lastProgress = Number.NEGATIVE_INFINITY;
   readonly #onAbort: () => void;
   #resolve: (payload: Payload) => void = () => {};
@@ -57,6 +64,23 @@ export class PendingRequest {
     this.progress?.report(params);
   }
 
+  /**
+   * The server asked the client something: the time that a person thinks is not the server's.
+   * @returns how to say that it was answered.
+   */
+  pause(): () => void {
+    if (this.#questions === 0) this.#askedAt = performance.now();
+    this.#questions += 1;
+    this.#arm();
+    return () => {
+      const paused = this.#paused();
+      this.#questions -= 1;
+      if (this.#questions > 0) return;
+      this.#pausedMs = paused;
+      this.#arm();
+    };
+  }
+
   resolve(payload: Payload): void {
     if (this.#settle('answered')) this.#resolve(payload);
   }
@@ -71,10 +95,29 @@ export class PendingRequest {
     if (this.#settle('failed')) this.#reject(error);
   }
 
+  /** How long its client was asked so far, ms. */
+  #paused(): number {
+    const now = this.#questions > 0 ? performance.now() - this.#askedAt : 0;
+    return Math.min(MAX_PAUSED_MS, this.#pausedMs + now);
+  }
+
+  #left(): number {
+    const due = Math.max(this.#begun + this.facts.options.timeoutMs, this.#extendedUntil);
+    return due + this.#paused() - performance.now();
+  }
+
+  /** While the client is asked the timer stands where the time for that is over too. */
+  #arm(): void {
+    if (this.#settled) return;
+    clearTimeout(this.#timer);
+    const spare = this.#questions > 0 ? MAX_PAUSED_MS - this.#paused() : 0;
+    this.#timer = setTimeout(() => this.#onTime(), delayOf(this.#left() + spare));
+  }
+
   /** The timer is not set anew by each of thousands of reports: it looks when it rings. */
   #onTime(): void {
-    const left = this.#extendedUntil - performance.now();
-    if (left > 0) this.#timer = setTimeout(() => this.#onTime(), delayOf(left));
+    // Timers ring up to a millisecond early.
+    if (this.#left() > 1) this.#arm();
     else this.#abandon((delivery) => this.#timeout(delivery));
   }
 
@@ -96,10 +139,11 @@ export class PendingRequest {
   #timeout(delivery: Delivery): RuntimeError {
     const { server, method, options } = this.facts;
     const isCall = method === 'tools/call';
+    const thought = this.#paused() > 0 ? ', the time for answers of its client aside' : '';
     const within =
       this.#extendedUntil > 0
         ? `within ${Math.round(performance.now() - this.#begun)} ms, progress and all`
-        : `within ${options.timeoutMs} ms`;
+        : `within ${options.timeoutMs} ms${thought}`;
     const data = { server, method, timeoutMs: options.timeoutMs, delivery };
     if (delivery !== 'sent') {
       const fate = delivery === 'unsent' ? 'It was not executed.' : 'It may have been executed.';

@@ -20,7 +20,7 @@ export interface ConnectOptions {
   readonly name?: string | undefined;
   readonly pid?: number | undefined;
   /** Ms a call may take. */
-  readonly patience?: ((op: OperationName, input: unknown) => number) | undefined;
+  readonly patience?: typeof patience | undefined;
   /** Ms for an engine to answer the hello. Default 5,000. */
   readonly timeoutMs?: number | undefined;
   readonly limits?: Partial<ChannelLimits> | undefined;
@@ -79,7 +79,7 @@ class Remote {
   readonly #options: ConnectOptions;
   readonly #callers = new Map<string, { caller: Caller; times: number }>();
   readonly #events = new Emitter<RuntimeEvent>();
-  readonly #patience: (op: OperationName, input: unknown) => number;
+  readonly #patience: typeof patience;
   #listeners = 0;
   #session: ClientSession | undefined;
   #opening: Promise<ClientSession> | undefined;
@@ -117,7 +117,7 @@ class Remote {
 
   call(op: OperationName, input: unknown, context: OperationContext): Promise<never> {
     const session = this.#session;
-    const waitMs = this.#patience(op, input);
+    const waitMs = this.#patience(op, input, context.client);
     if (session !== undefined && !session.ended) return session.call(op, input, context, waitMs);
     return this.#callLater(op, input, context, waitMs);
   }

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { describe, expect, it } from 'vitest';
@@ -97,7 +98,7 @@ describe('MCP tasks of 2025-11-25', () => {
 
 describe('the tasks extension of 2026-07-28', () => {
   const at = workplace();
-  const connect = async (extensions: object, env: Record<string, string> = {}) => {
+  const connect = async (extensions: object, env: Record<string, string> = {}, more: object = {}) => {
     const transport = new StdioClientTransport({
       command: process.execPath,
       args: [bin, 'serve', '--engine', 'embedded'],
@@ -125,7 +126,7 @@ describe('the tasks extension of 2026-07-28', () => {
       const _meta = {
         'io.modelcontextprotocol/protocolVersion': '2026-07-28',
         'io.modelcontextprotocol/clientInfo': { name: 'modern', version: '1' },
-        'io.modelcontextprotocol/clientCapabilities': { extensions },
+        'io.modelcontextprotocol/clientCapabilities': { extensions, ...more },
       };
       void transport.send({ jsonrpc: '2.0', id: own, method, params: { ...params, _meta } });
       return new Promise((resolve) => waiting.set(own, resolve));
@@ -138,6 +139,43 @@ describe('the tasks extension of 2026-07-28', () => {
     return { sdk, request, execute, discover: () => request('server/discover', {}) };
   };
   const declared = { 'io.modelcontextprotocol/tasks': {} };
+
+  it('BGT-20: what the server asks stands in tasks/get, tasks/update brings the answers', async () => {
+    const asking = fileURLToPath(new URL('../conformance/fixture.mjs', import.meta.url));
+    at().servers({ asking: node(asking, '--era', 'modern') });
+    const { sdk, request } = await connect(declared, {}, { elicitation: {} });
+    const { result: created } = await request('tools/call', {
+      name: 'execute_tool',
+      arguments: {
+        server_name: 'asking',
+        tool_name: 'test_input_required_result_multi_round',
+        in_background: true,
+      },
+    });
+    const { taskId } = created;
+    const until = (status: string) =>
+      eventually(async () => {
+        const { result } = await request('tasks/get', { taskId });
+        return result.status === status && result;
+      });
+    const first = await until('input_required');
+    expect(first).toMatchObject({
+      resultType: 'complete',
+      inputRequests: { 1: { method: 'elicitation/create' } },
+    });
+    const update = (inputResponses: object) => request('tasks/update', { taskId, inputResponses });
+    expect((await update({ 1: { name: 'Ann' } })).error.code).toBe(-32602);
+    const answer = { action: 'accept', content: { name: 'Ann', color: 'blue' } };
+    const { result: taken } = await update({ 1: answer });
+    expect(Object.keys(taken)).not.toContain('status');
+    const second = await until('input_required');
+    expect(Object.keys(second.inputRequests)).toEqual(['2']);
+    // What was answered, or never asked, is for nobody.
+    expect((await update({ 1: answer, 7: answer })).result).toMatchObject({ resultType: 'complete' });
+    await update({ 2: answer });
+    expect((await until('completed')).result.content).toEqual([{ type: 'text', text: 'Your color is blue' }]);
+    await sdk.close();
+  }, 60_000);
 
   it('BGT-11: a background call is a task, its end stands in tasks/get; undeclared clients get none', async () => {
     at().servers({ good: good() });

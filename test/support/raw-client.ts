@@ -24,7 +24,7 @@ export const EVERYTHING = { roots: {}, sampling: {}, elicitation: { form: {}, ur
 export interface RawClientOptions {
   readonly env: Record<string, string>;
   readonly capabilities?: Record<string, unknown>;
-  /** What it answers to requests; a missing method is refused. */
+  /** What it answers to requests, at once or later; a missing method is refused. */
   readonly answers?: Record<string, (params: Record<string, unknown>) => unknown>;
 }
 
@@ -51,11 +51,8 @@ export async function rawClient(
     else if (message.id === undefined) notifications.push(message);
     else {
       const answer = answers[message.method];
-      send(
-        answer
-          ? { id: message.id, result: answer(message.params) }
-          : { id: message.id, error: { code: -32601, message: 'Method not found' } },
-      );
+      if (!answer) send({ id: message.id, error: { code: -32601, message: 'Method not found' } });
+      else void Promise.resolve(answer(message.params)).then((result) => send({ id: message.id, result }));
     }
   });
   const client: RawClient = {

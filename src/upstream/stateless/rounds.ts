@@ -16,6 +16,7 @@ export interface RoundsOptions {
   readonly server: string;
   readonly method: string;
   readonly client: ClientLink | undefined;
+  readonly answerMs?: number | undefined;
   send(params: Params): Promise<Payload>;
 }
 
@@ -69,7 +70,7 @@ function inputRequired(result: Payload): Wanted | undefined {
 
 async function answers(
   requests: Readonly<Record<string, unknown>>,
-  { server, method, client }: RoundsOptions,
+  { server, method, client, answerMs }: RoundsOptions,
 ): Promise<Record<string, unknown>> {
   const entries = Object.entries(requests);
   if (entries.length > MAX_REQUESTS)
@@ -78,7 +79,7 @@ async function answers(
   const given = entries.map(async ([key, request]) => {
     const { method: asked, params } = (request ?? {}) as { method?: unknown; params?: unknown };
     try {
-      return [key, await askOwner(String(asked), params, owner)] as const;
+      return [key, await askOwner(String(asked), params, owner, answerMs)] as const;
     } catch (error) {
       throw refused(server, method, error);
     }

@@ -24,6 +24,8 @@ export interface StatelessOptions {
   readonly channel: MessageChannel;
   readonly events: Emitter<UpstreamEvent>;
   readonly clientInfo: ClientInfo;
+  /** How long a client may take for an answer, ms. */
+  readonly answerMs?: number | undefined;
 }
 
 /** A server of 2026-07-28: no session on its side, each request says who asks and what that client can do. */
@@ -92,6 +94,7 @@ export class StatelessSession implements UpstreamSession {
       server: this.#options.server,
       method,
       client: options.client,
+      answerMs: this.#options.answerMs,
       send: (full) => this.#send(method, full, options),
     });
   }
