@@ -1,11 +1,9 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import type { ServerDefinition } from '../core/server.js';
-import { canonicalJson, sha256 } from '../lib/hash.js';
 import { nearest } from '../lib/nearest.js';
 import { valuesOutOfArguments } from './container-env.js';
 import { type Expansion, expand } from './expand.js';
-import { parsePolicy } from './policy.js';
 import { secretMisuse, secretsIn } from './secrets/placeholders.js';
 import type { Environment } from './settings.js';
 
@@ -33,7 +31,6 @@ const rawServer = z.object({
   hints: z.union([z.array(z.string()), z.string().transform((one) => [one])]).optional(),
   blocked_tools: z.array(z.string()).optional(),
   pin: z.union([z.boolean(), z.array(z.string())]).optional(),
-  policy: z.unknown().optional(),
   ignore: z.boolean().optional(),
   overwrite: z.boolean().optional(),
   disabled: z.boolean().optional(),
@@ -114,8 +111,6 @@ export function resolveServer(
     all: may,
   });
   if (misuse !== undefined) return refuse(misuse);
-  const policy = raw.policy === undefined ? undefined : parsePolicy(raw.policy, 'tools');
-  if (policy?.policy === undefined && policy) return refuse(`policy: ${policy.problems.join('; ')}.`);
   const expansion: Expansion = { needs: new Set(), missing: new Set() };
   const fill = (value: string) => expand(value, options.environment, expansion);
   const fillAll = (values: Record<string, string> = {}) =>
@@ -135,11 +130,9 @@ export function resolveServer(
     hints: raw.hints ?? [],
     blockedTools: raw.blocked_tools ?? [],
     ...(raw.pin === undefined || raw.pin === false ? {} : { pin: raw.pin }),
-    ...(policy ? { policy: policy.policy } : {}),
     disabled: raw.disabled ?? false,
     overwrite: raw.overwrite ?? false,
     source: options.source ?? 'file',
-    written: writtenHash(raw),
   } as const;
   const kind = raw.type ?? raw.transport;
   let definition: ServerDefinition;
@@ -173,9 +166,4 @@ export function resolveServer(
     );
   }
   return { definition: Object.freeze(definition), warnings };
-}
-
-/** What the user wrote of how a server is started or reached; a variable that gets another value changes nothing of it. */
-function writtenHash({ command, args, env, cwd, url, headers }: z.output<typeof rawServer>): string {
-  return sha256(canonicalJson({ command, args, env, cwd, url, headers }));
 }
