@@ -6,6 +6,7 @@ import { RuntimeEngine } from '../engine/engine.js';
 import type { Logger } from '../lib/log.js';
 import { askOwner, BRIDGED_CAPABILITIES, bridgedPart } from '../upstream/bridge.js';
 import { authorizedFetch } from '../upstream/oauth/authorized-fetch.js';
+import { ensurePrivateDir } from '../lib/private-dir.js';
 import { TokenStore } from '../upstream/oauth/token-store.js';
 import { openSession } from '../upstream/open-session.js';
 import { sweepContainers } from '../upstream/stdio/containers.js';
@@ -37,7 +38,7 @@ export interface ComposedEngine {
 
 /** The composition root: an engine in this process, with everything it needs. */
 export async function composeEngine(options: ComposeOptions): Promise<ComposedEngine> {
-  const { settings, logger, stateDirectory } = options;
+  const { settings, environment, logger, stateDirectory } = options;
   const version = packageVersion();
   const home = createHash('sha256').update(settings.home).digest('hex').slice(0, 12);
   const marker = { name: MARKER, value: await ownerMark(`${home}.${randomUUID().slice(0, 8)}`) };
@@ -55,6 +56,10 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
     contentDirectory:
       (stateDirectory === settings.home ? settings.contentPath : undefined) ??
       join(stateDirectory, 'content'),
+  const policyPath = join(settings.home, 'policy.json');
+  // A host that brings servers of its own decides by itself what of them is shown.
+  const policy = options.servers ? undefined : await readPolicyFile(policyPath);
+  for (const problem of policy?.problems ?? []) logger.error(problem);
     servers,
     open: (definition, { client }, signal, prior, roots) =>
       openSession(definition, {
@@ -69,6 +74,7 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
         authorize: (remote, send) => authorizedFetch(remote, send, tokens, logger),
         prior,
         onRequest: async (method, params, owner) =>
+        conceal: start.conceal,
           method === 'roots/list' && roots !== undefined && owner.client === undefined
             ? { roots }
             : askOwner(method, params, owner, settings.answerMs),
@@ -79,7 +85,8 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
           definition.sharing === 'per-client' && client && client.round === undefined
             ? bridgedPart(client.capabilities)
             : BRIDGED_CAPABILITIES,
-      }),
+      });
+    },
     familyMemory,
     logger,
     version,

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
+import { readPolicyFile } from '../config/policy-file.js';
 import { readServersFile } from '../config/servers-file.js';
 import type { Settings } from '../config/settings.js';
 import { RuntimeError } from '../core/errors.js';
@@ -27,7 +28,11 @@ export async function doctor(flags: GlobalFlags): Promise<number> {
   findings.push(...(await Promise.all([checkModule('libsql', 'failed'), checkModule('zeromq', 'warning')])));
   try {
     const { settings, environment } = loadSettings(flags);
-    findings.push(await checkHome(settings), ...(await checkServers(settings, environment)));
+    findings.push(
+      await checkHome(settings),
+      ...(await checkPolicy(settings)),
+      ...(await checkServers(settings, environment)),
+    );
   } catch (error) {
     findings.push(finding('settings', error));
   }
@@ -82,6 +87,13 @@ async function checkHome(settings: Settings): Promise<Finding> {
   } catch (error) {
     return finding('home', error);
   }
+}
+
+async function checkPolicy({ home }: Settings): Promise<Finding[]> {
+  const { path, policy, problems } = await readPolicyFile(join(home, 'policy.json'));
+  const check = 'policy file';
+  if (policy) return [{ check, verdict: 'ok', message: path }];
+  return problems.map((message) => ({ check, verdict: 'failed', message }));
 }
 
 async function checkServers(

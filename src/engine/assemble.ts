@@ -6,10 +6,12 @@ import type { RuntimeEvent } from '../core/events.js';
 import type { UpstreamSession } from '../core/upstream.js';
 import type { Emitter } from '../lib/emitter.js';
 import { TaskQueue } from '../tasks/task-queue.js';
+import { Admission } from './admission.js';
 import { type Discovery, openDiscovery } from './discovery.js';
 import type { EngineOptions } from './engine-options.js';
 import { Executor } from './executor.js';
 import { Forwarding } from './forwarding.js';
+import { Gate } from './gate.js';
 import { Learner } from './learner.js';
 import { Learning } from './learning.js';
 import { type Library, openLibrary } from './library.js';
@@ -23,6 +25,8 @@ import { inWorkspace, workspaceOf } from './workspace.js';
 export interface Parts {
   readonly library: Library;
   readonly catalog: Catalog;
+  readonly gate: Gate;
+  readonly admission: Admission;
   readonly content: ContentManager;
   readonly supervisor: Supervisor;
   readonly learner: Learner;
@@ -39,6 +43,7 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
   const { settings, logger, stateDirectory } = options;
   const library = openLibrary(settings, logger, events);
   const { catalog } = library;
+  const gate = new Gate(catalog);
   const content = await ContentManager.open({
     directory: options.contentDirectory,
     maxResultTokens: settings.maxResultTokens,
@@ -77,8 +82,16 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
     logger,
     onChange: (server) => events.emit({ type: 'catalog-changed', servers: [server] }),
   });
-  const executor = new Executor({ catalog, supervisor, learner, content, autoStart: settings.autoStart });
-  const forwarding = new Forwarding({ catalog, learner, executor });
+  const executor = new Executor({
+    catalog,
+    gate,
+    supervisor,
+    learner,
+    content,
+    autoStart: settings.autoStart,
+  });
+  const admission = new Admission({ gate, executor, learner });
+  const forwarding = new Forwarding({ gate, admission, learner, executor });
   const tasks = await TaskQueue.open({
     database: join(stateDirectory, 'tasks.db'),
     directory: join(stateDirectory, 'tasks'),
@@ -96,11 +109,13 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
       .apply()
       .catch((error: unknown) => logger.error({ error: String(error) }, 'the index could not be applied'));
   });
-  const roster: Roster = new Roster(options.servers, { library, supervisor, tasks, discovery, emit });
+  const roster: Roster = new Roster(options.servers, { library, gate, supervisor, tasks, discovery, emit });
   const learning = new Learning(catalog, learner, discovery);
   return {
     library,
     catalog,
+    gate,
+    admission,
     content,
     supervisor,
     learner,

@@ -1,8 +1,8 @@
 import type { Caller, OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import type { Task } from '../core/task.js';
-import type { OperationInput as In, OperationOutput as Out } from '../operations/table.js';
 import { wrongAnswer } from '../operations/questions.js';
+import type { OperationInput as In, OperationOutput as Out } from '../operations/table.js';
 import type { TaskQueue } from '../tasks/task-queue.js';
 import { bridgedPart } from '../upstream/bridge.js';
 import { type Executor, isRepeatable } from './executor.js';
@@ -21,11 +21,15 @@ export class Background {
   async submit(
     input: In<'execute_tool'>,
     { caller, client }: OperationContext,
+    confirmed: boolean,
   ): Promise<Out<'execute_tool'>> {
-    const tool = this.#executor.check(input.server_name, input.tool_name);
+    const tool = this.#executor.check(input.server_name, input.tool_name, caller);
     const task = this.#queue.submit({
       principal: caller.principal,
       clientId: caller.clientId,
+      clientName: caller.clientName,
+      restriction: caller.restriction,
+      confirmed,
       server: input.server_name,
       tool: input.tool_name,
       arguments: input.arguments,

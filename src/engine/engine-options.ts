@@ -1,3 +1,4 @@
+import type { PolicyFile } from '../config/policy-file.js';
 import type { ServersFile } from '../config/servers-file.js';
 import type { Settings } from '../config/settings.js';
 import type { ServerDefinition } from '../core/server.js';
@@ -11,6 +12,8 @@ export interface EngineOptions {
   readonly stateDirectory: string;
   readonly contentDirectory: string;
   readonly servers: ServersFile;
+  /** Default: none. */
+  readonly policy?: PolicyFile | undefined;
   /**
    * Opens a session with an upstream.
    * @param prior the revision it spoke when it was learnt.

@@ -1,4 +1,5 @@
 import type { Catalog } from '../catalog/catalog.js';
+import type { PolicyFile } from '../config/policy-file.js';
 import type { ServersFile } from '../config/servers-file.js';
 import type { Caller, OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
@@ -13,6 +14,7 @@ import { Clients } from './clients.js';
 import type { EngineOptions } from './engine-options.js';
 import { Foreground } from './foreground.js';
 import { reviewServer } from './index-starts.js';
+import { manageServer } from './manage-server.js';
 import { Reading } from './reading.js';
 import * as views from './views.js';
 
@@ -52,6 +54,7 @@ export class RuntimeEngine implements RuntimePort {
     );
     const parts = await assemble(options, events);
     const engine = new RuntimeEngine(options, events, parts);
+    if (options.policy) engine.applyPolicy(options.policy);
     await engine.applyServers(options.servers);
     parts.tasks.recover();
     return engine;
@@ -60,6 +63,11 @@ export class RuntimeEngine implements RuntimePort {
   /** Takes a (changed) servers file: what went or changed is drained and stopped, the rest runs on undisturbed. */
   applyServers(file: ServersFile): Promise<void> {
     return this.#parts.roster.apply(file);
+  }
+
+  /** Takes a (changed) policy file: it counts from now on, also for what waits in the queue. */
+  applyPolicy(file: PolicyFile): void {
+    this.#parts.roster.applyPolicy(file);
   }
 
   /** What is known of servers and tools, for a host that serves it in another form. Only the engine writes to it. */
@@ -102,61 +110,52 @@ export class RuntimeEngine implements RuntimePort {
     await this.#parts.supervisor.stopIdle();
   }
 
-  async search_tools(input: In<'search_tools'>): Promise<Out<'search_tools'>> {
-    return views.searchTools(this.#sight(), input);
+  async search_tools(input: In<'search_tools'>, { caller }: OperationContext): Promise<Out<'search_tools'>> {
+    return views.searchTools(this.#sight(caller), input);
   }
 
-  async search_servers(input: In<'search_servers'>): Promise<Out<'search_servers'>> {
-    return views.searchServers(this.#sight(), input);
+  async search_servers(
+    input: In<'search_servers'>,
+    { caller }: OperationContext,
+  ): Promise<Out<'search_servers'>> {
+    return views.searchServers(this.#sight(caller), input);
   }
 
-  async get_server_info(input: In<'get_server_info'>): Promise<Out<'get_server_info'>> {
-    return views.getServerInfo(this.#sight(), input);
+  async get_server_info(
+    input: In<'get_server_info'>,
+    { caller }: OperationContext,
+  ): Promise<Out<'get_server_info'>> {
+    return views.getServerInfo(this.#sight(caller), input);
   }
 
-  async get_server_tools(input: In<'get_server_tools'>): Promise<Out<'get_server_tools'>> {
-    return views.getServerTools(this.#sight(), input);
+  async get_server_tools(
+    input: In<'get_server_tools'>,
+    { caller }: OperationContext,
+  ): Promise<Out<'get_server_tools'>> {
+    return views.getServerTools(this.#sight(caller), input);
   }
 
-  async get_tool_details(input: In<'get_tool_details'>): Promise<Out<'get_tool_details'>> {
-    return views.getToolDetails(this.#sight(), input);
+  async get_tool_details(
+    input: In<'get_tool_details'>,
+    { caller }: OperationContext,
+  ): Promise<Out<'get_tool_details'>> {
+    return views.getToolDetails(this.#sight(caller), input);
   }
 
-  async list_servers(input: In<'list_servers'>): Promise<Out<'list_servers'>> {
-    return views.listServers(this.#sight(), input, this.#parts.roster.problems);
+  async list_servers(input: In<'list_servers'>, { caller }: OperationContext): Promise<Out<'list_servers'>> {
+    return views.listServers(this.#sight(caller), input, this.#parts.roster.problems);
   }
 
   async manage_server(input: In<'manage_server'>, context: OperationContext): Promise<Out<'manage_server'>> {
-    const { catalog, supervisor, learner } = this.#parts;
-    const name = input.server_name;
-    catalog.require(name);
-    const begun = performance.now();
-    const took = () => Math.round(performance.now() - begun);
-    const tools = () => catalog.require(name).tools.length;
-    if (input.action === 'shutdown') {
-      const { ran } = await supervisor.stop(name);
-      return {
-        server: name,
-        state: 'stopped',
-        took_ms: took(),
-        tools: tools(),
-        ...(ran ? {} : { already: true }),
-      };
-    }
-    const { already } = await supervisor.start(name, context.caller, context.signal);
-    using lease = await supervisor.lease(name, context.caller, context.signal);
-    await learner.refresh(name, lease.session);
-    return {
-      server: name,
-      state: 'ready',
-      took_ms: took(),
-      tools: tools(),
-      ...(already ? { already: true } : {}),
-    };
+    return manageServer(this.#parts, input, context);
   }
 
-  async list_running_servers(): Promise<Out<'list_running_servers'>> {
-    const running = this.#parts.supervisor.running();
+  async list_running_servers(
+    _input: In<'list_running_servers'>,
+    { caller }: Pick<OperationContext, 'caller'>,
+  ): Promise<Out<'list_running_servers'>> {
+    const sight = this.#parts.gate.sight(caller);
+    const running = this.#parts.supervisor.running().filter(({ server }) => sight.get(server));
     const memory = await Promise.all(
       running.map(({ pid }) => (pid === undefined ? undefined : this.#options.familyMemory(pid))),
     );
@@ -166,13 +165,16 @@ export class RuntimeEngine implements RuntimePort {
   async execute_tool(input: In<'execute_tool'>, context: OperationContext): Promise<Out<'execute_tool'>> {
     this.#refuseWhenClosing();
     return this.#clients.during(context, async (during) => {
-      if (input.in_background) return this.#background.submit(input, during);
-      return this.#foreground.run(input, during);
+      const { server_name: server, tool_name: tool } = input;
+      const wanted = { server, tool, arguments: input.arguments };
+      const confirmed = await this.#parts.admission.admit(wanted, during);
+      if (input.in_background) return this.#background.submit(input, during, confirmed);
+      return this.#foreground.run(input, during, confirmed);
     });
   }
 
-  async list_exposed(input: In<'list_exposed'>, { signal }: OperationContext): Promise<Out<'list_exposed'>> {
-    return this.#parts.forwarding.exposed(input, signal);
+  async list_exposed(input: In<'list_exposed'>, context: OperationContext): Promise<Out<'list_exposed'>> {
+    return this.#parts.forwarding.exposed(input, context);
   }
 
   async forward_request(
@@ -204,13 +206,17 @@ export class RuntimeEngine implements RuntimePort {
     return this.#reading.run(input, context);
   }
 
-  async get_statistics(): Promise<Out<'get_statistics'>> {
-    const { catalog, supervisor, executor, content, learning } = this.#parts;
+  async get_statistics(
+    _input: In<'get_statistics'>,
+    { caller }: OperationContext,
+  ): Promise<Out<'get_statistics'>> {
+    const { gate, supervisor, executor, content, learning } = this.#parts;
+    const sight = gate.sight(caller);
     const { items, bytes } = content.statistics();
     return {
-      servers: catalog.entries().length,
-      tools: catalog.toolCount,
-      running: supervisor.running().length,
+      servers: sight.entries().length,
+      tools: sight.toolCount,
+      running: supervisor.running().filter(({ server }) => sight.get(server)).length,
       calls: executor.calls,
       failed_calls: executor.failedCalls,
       tasks: this.#taskCounts(),
@@ -227,8 +233,8 @@ export class RuntimeEngine implements RuntimePort {
     return reviewServer(this.#parts, input, context.signal);
   }
 
-  async get_status(): Promise<Out<'get_status'>> {
-    const { servers } = await this.list_running_servers();
+  async get_status(_input: In<'get_status'>, context: OperationContext): Promise<Out<'get_status'>> {
+    const { servers } = await this.list_running_servers({}, context);
     return {
       engine: {
         pid: this.#options.pid,
@@ -268,10 +274,10 @@ export class RuntimeEngine implements RuntimePort {
     return counts;
   }
 
-  #sight(): views.Sight {
-    const { catalog, supervisor, learning } = this.#parts;
+  #sight(caller: Caller): views.Sight {
+    const { gate, supervisor, learning } = this.#parts;
     return {
-      catalog,
+      catalog: gate.sight(caller),
       state: (server) => supervisor.state(server),
       isRunning: (server) => supervisor.isRunning(server),
       learning: learning.pending,

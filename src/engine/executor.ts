@@ -1,24 +1,32 @@
 import type { Catalog } from '../catalog/catalog.js';
 import type { ContentManager } from '../content/content-manager.js';
+import type { Asker } from '../core/caller.js';
 import type { ClientLink } from '../core/client-link.js';
 import { RuntimeError } from '../core/errors.js';
 import type { Payload } from '../core/payload.js';
 import type { ListedTool } from '../core/server.js';
 import type { CallToolResult, Progress, RequestOptions, UpstreamSession } from '../core/upstream.js';
+import { sleep, untilAborted } from '../lib/abort.js';
+import { notConfirmed } from './confirm.js';
+import type { Gate } from './gate.js';
 import type { Learner } from './learner.js';
 import { LogLevels } from './log-levels.js';
 import type { Lease } from './managed-server.js';
 import type { Supervisor } from './supervisor.js';
 import { callAsTask, mustBeTask } from './upstream-task.js';
 
+/** How long a call of a known tool waits for the list of a server that was just started, ms. */
+const LIST_PATIENCE_MS = 10_000;
+
 /** One call of a tool, ready to be run now or later. */
-export interface Call {
-  readonly principal: string;
+export interface Call extends Asker {
   readonly clientId: string;
   readonly server: string;
   readonly tool: string;
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly timeoutMs: number;
+  /** Whether a person said yes to it. */
+  readonly confirmed?: boolean | undefined;
 }
 
 export interface CallOptions {
@@ -43,6 +51,7 @@ export const isRepeatable = (tool: ListedTool | undefined): boolean =>
 /** Runs tools: the one way of a call to an upstream, whether it is waited for or runs in the background. */
 export class Executor {
   readonly #catalog: Catalog;
+  readonly #gate: Gate;
   readonly #supervisor: Supervisor;
   readonly #learner: Learner;
   readonly #content: ContentManager;
@@ -53,12 +62,14 @@ export class Executor {
 
   constructor(parts: {
     catalog: Catalog;
+    gate: Gate;
     supervisor: Supervisor;
     learner: Learner;
     content: ContentManager;
     autoStart: boolean;
   }) {
     this.#catalog = parts.catalog;
+    this.#gate = parts.gate;
     this.#supervisor = parts.supervisor;
     this.#learner = parts.learner;
     this.#content = parts.content;
@@ -71,20 +82,23 @@ export class Executor {
    * @param tool undefined for what concerns the server as a whole.
    * @returns the tool as it is known, if it is.
    */
-  check(server: string, tool: string | undefined): ListedTool | undefined {
-    const entry = this.#catalog.require(server);
+  check(server: string, tool: string | undefined, asker: Asker): ListedTool | undefined {
+    const sight = this.#gate.sight(asker);
+    const entry = tool === undefined ? sight.requireWhole(server) : sight.require(server);
     if (entry.definition.disabled) {
       throw new RuntimeError('SERVER_DISABLED', `The server "${server}" is disabled in its definition.`, {
         hint: 'The user can remove "disabled" in the servers file.',
       });
     }
-    const known = tool === undefined ? undefined : this.#catalog.tool(server, tool);
+    const known = tool === undefined ? undefined : sight.tool(server, tool);
     if (
       tool !== undefined &&
       !known &&
-      (entry.learntAt !== undefined || entry.definition.blockedTools.includes(tool))
+      (entry.learntAt !== undefined ||
+        entry.definition.blockedTools.includes(tool) ||
+        sight.verdict(server, tool) === 'hidden')
     ) {
-      throw this.#catalog.toolNotFound(server, tool);
+      throw sight.toolNotFound(server, tool);
     }
     if (!this.#autoStart && !this.#supervisor.isRunning(server)) {
       throw new RuntimeError(
@@ -101,9 +115,12 @@ export class Executor {
   /** Calls the tool, starting its server if needed. The time-out counts from when the server is ready. */
   run(call: Call, options: CallOptions): Promise<Payload<CallToolResult>> {
     return this.#counted(async () => {
-      const known = this.check(call.server, call.tool);
+      this.check(call.server, call.tool, call);
       using lease = await this.#lease(call, options);
-      const tool = known ?? (await this.#mustExist(call.server, call.tool, lease.session));
+      if (!this.#learner.hasListed(lease.session))
+        await this.#listed(call, call.tool, lease.session, options);
+      const tool = this.#mustExist(call, call.tool);
+      this.#mustBeConfirmed(call, call.tool);
       const request = this.#requestOptions(call, options);
       const result = mustBeTask(tool)
         ? await callAsTask(lease.session, call.tool, call.arguments, request)
@@ -121,10 +138,15 @@ export class Executor {
   forward(request: Forward, options: CallOptions): Promise<Payload> {
     return this.#counted(async () => {
       const { server, method, params } = request;
-      const tool = method === 'tools/call' ? String(params['name']) : undefined;
-      const known = this.check(server, tool);
+      const tool = method === 'tools/call' ? nameOf(params) : undefined;
+      this.check(server, tool, request);
       using lease = await this.#lease(request, options);
-      if (tool !== undefined && !known) await this.#mustExist(server, tool, lease.session);
+      if (tool !== undefined) {
+        if (!this.#learner.hasListed(lease.session))
+          await this.#listed(request, tool, lease.session, options);
+        this.#mustExist(request, tool);
+        this.#mustBeConfirmed(request, tool);
+      }
       const result = await lease.session.request(method, params, this.#requestOptions(request, options));
       this.#supervisor.countCall(server, request);
       return result;
@@ -147,11 +169,44 @@ export class Executor {
     }
   }
 
-  async #mustExist(server: string, tool: string, session: UpstreamSession): Promise<ListedTool> {
-    await this.#learner.refresh(server, session);
-    const found = this.#catalog.tool(server, tool);
-    if (!found) throw this.#catalog.toolNotFound(server, tool);
+  /**
+   * A server that was just started may offer something else than before: nothing is called until it has said what. What
+   * is known already may be called when it does not say.
+   */
+  async #listed(
+    call: Pick<Call, 'server' | 'timeoutMs' | keyof Asker>,
+    tool: string,
+    session: UpstreamSession,
+    { signal }: CallOptions,
+  ): Promise<void> {
+    const list = untilAborted(this.#learner.refresh(call.server, session), signal);
+    if (this.#gate.sight(call).tool(call.server, tool) === undefined) {
+      await list;
+      return;
+    }
+    const patience = new AbortController();
+    const waited = sleep(Math.min(call.timeoutMs, LIST_PATIENCE_MS), { signal: patience.signal });
+    try {
+      await Promise.race([list, waited]);
+    } catch {
+      // The log says why.
+    } finally {
+      patience.abort();
+    }
+    signal.throwIfAborted();
+  }
+
+  #mustExist(call: Pick<Call, 'server' | keyof Asker>, tool: string): ListedTool {
+    const sight = this.#gate.sight(call);
+    const found = sight.tool(call.server, tool);
+    if (!found) throw sight.toolNotFound(call.server, tool);
     return found;
+  }
+
+  /** It may have become one that is asked about since it was let in. */
+  #mustBeConfirmed(call: Pick<Call, 'server' | 'confirmed' | keyof Asker>, tool: string): void {
+    if (call.confirmed || this.#gate.sight(call).verdict(call.server, tool) !== 'confirm') return;
+    throw notConfirmed({ server: call.server, tool }, 'and nobody was asked', 'not-asked');
   }
 
   /** Where its definition says so, progress gives a call its time again, up to a hard total. */
@@ -163,4 +218,10 @@ export class Executor {
     const total = resetTimeoutOnProgress ? { maxTimeoutMs: Math.max(timeoutMs, maxTimeoutMs) } : {};
     return { signal, timeoutMs, onProgress: progress, meta, client, ...total };
   }
+}
+
+/** What is checked must be what is sent. @throws RuntimeError INVALID_ARGUMENTS */
+function nameOf({ name }: Readonly<Record<string, unknown>>): string {
+  if (typeof name === 'string') return name;
+  throw new RuntimeError('INVALID_ARGUMENTS', 'The name of a tool is a text.');
 }

@@ -27,11 +27,19 @@ export class Foreground {
     this.#logger = options.logger;
   }
 
-  async run(input: In<'execute_tool'>, context: OperationContext): Promise<Out<'execute_tool'>> {
-    const { principal, clientId } = context.caller;
+  /** @param confirmed whether a person said yes to it. */
+  async run(
+    input: In<'execute_tool'>,
+    context: OperationContext,
+    confirmed: boolean,
+  ): Promise<Out<'execute_tool'>> {
+    const { principal, clientId, clientName, restriction } = context.caller;
     const call: Call = {
       principal,
       clientId,
+      clientName,
+      restriction,
+      confirmed,
       server: input.server_name,
       tool: input.tool_name,
       arguments: input.arguments,
@@ -44,7 +52,7 @@ export class Foreground {
     const result = await running.within(afterMs);
     if (result) return { status: 'completed', result };
     try {
-      const idempotent = isRepeatable(this.#executor.check(call.server, call.tool));
+      const idempotent = isRepeatable(this.#executor.check(call.server, call.tool, call));
       const capabilities = context.client && bridgedPart(context.client.capabilities);
       const spec = { ...call, priority: input.priority, idempotent, capabilities };
       const task = this.#tasks.adopt(spec, (given, from) => running.handOver(from, taskLink(given, from)));

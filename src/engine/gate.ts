@@ -17,15 +17,11 @@ export interface Sight
   readonly free: boolean;
   /** Of a tool that may not be known yet. */
   verdict(server: string, tool: string): Verdict;
+  /** Whether all of it may be used, its resources and prompts too. */
+  isWhole(server: string): boolean;
   /** Refuses what concerns more of a server than some of its tools: its resources and prompts. */
   requireWhole(server: string): CatalogEntry;
 }
-
-/**
- * Tools that are kept back whatever the policy says, with the error that a call of each gets.
- * Whoever answers differently than before says so by `Gate.changed`.
- */
-export type Holds = (entry: CatalogEntry) => ReadonlyMap<string, RuntimeError> | undefined;
 
 const MOST_SIGHTS = 1_000;
 
@@ -35,29 +31,30 @@ const MOST_SIGHTS = 1_000;
  */
 export class Gate {
   readonly #catalog: Catalog;
-  readonly #holds: Holds;
   readonly #free: Sight;
   readonly #sights = new Map<string, Sight>();
   readonly #keys = new WeakMap<Restriction, string>();
   #policy: Policy | undefined;
+  #broken: string | undefined;
   #byClient = false;
-  #holding = false;
+  #open = true;
 
-  /** @param holds which tools of a server are kept back; undefined for none. */
-  constructor(catalog: Catalog, holds?: Holds) {
+  constructor(catalog: Catalog) {
     this.#catalog = catalog;
-    this.#holds = holds ?? (() => undefined);
-    this.#holding = holds !== undefined;
     this.#free = freeSight(catalog);
   }
 
-  /** From now on this policy counts. Policies of definitions come with the catalog. */
-  setPolicy(policy: Policy | undefined): void {
+  /**
+   * From now on this policy counts. Policies of definitions come with the catalog.
+   * @param broken why there is none that could count: then everything is refused, with these words.
+   */
+  setPolicy(policy: Policy | undefined, broken?: string): void {
     this.#policy = policy;
+    this.#broken = broken;
     this.changed();
   }
 
-  /** Everything is decided anew. To be called when holds or definitions changed. */
+  /** Everything is decided anew. To be called when definitions changed. */
   changed(): void {
     this.#sights.clear();
     const policies = [this.#policy, ...this.#catalog.entries().map(({ definition }) => definition.policy)];
@@ -67,9 +64,9 @@ export class Gate {
       ),
     );
     this.#open =
-      !this.#holding && policies.every((one) => one === undefined || Object.keys(one).length === 0);
+      this.#broken === undefined &&
+      policies.every((one) => one === undefined || Object.keys(one).length === 0);
   }
-  #open = true;
 
   sight(asker: Asker): Sight {
     const { restriction } = asker;
@@ -78,7 +75,7 @@ export class Gate {
     const known = this.#sights.get(key);
     if (known) return known;
     if (this.#sights.size >= MOST_SIGHTS) this.#sights.clear();
-    const sight = new JudgedSight(this.#catalog, judgeFor(asker, this.#policy), this.#holds);
+    const sight = new JudgedSight(this.#catalog, judgeFor(asker, this.#policy), this.#broken);
     this.#sights.set(key, sight);
     return sight;
   }
@@ -110,6 +107,7 @@ function freeSight(catalog: Catalog): Sight {
     searchTools: (wish) => catalog.searchTools(wish),
     searchServers: (wish) => catalog.searchServers(wish),
     verdict: () => 'allow',
+    isWhole: () => true,
     requireWhole: (server) => catalog.require(server),
   };
 }
@@ -121,20 +119,19 @@ interface Seen {
   readonly entry: CatalogEntry;
   readonly tools: ReadonlyMap<string, ListedTool>;
   readonly asks: ReadonlySet<string>;
-  readonly held: ReadonlyMap<string, RuntimeError> | undefined;
 }
 
 class JudgedSight implements Sight {
   readonly free = false;
   readonly #catalog: Catalog;
   readonly #judge: Judge;
-  readonly #holds: Holds;
+  readonly #broken: string | undefined;
   readonly #seen = new WeakMap<CatalogEntry, Seen>();
 
-  constructor(catalog: Catalog, judge: Judge, holds: Holds) {
+  constructor(catalog: Catalog, judge: Judge, broken: string | undefined) {
     this.#catalog = catalog;
     this.#judge = judge;
-    this.#holds = holds;
+    this.#broken = broken;
   }
 
   get(name: string): CatalogEntry | undefined {
@@ -144,15 +141,23 @@ class JudgedSight implements Sight {
   require(name: string): CatalogEntry {
     const entry = this.get(name);
     if (entry) return entry;
+    if (this.#broken !== undefined)
+      throw new RuntimeError('CONFIG_INVALID', `Nothing may be used: ${this.#broken}`, {
+        hint: 'The user must correct the policy file; `mcp-runtime doctor` checks it.',
+      });
     throw this.#catalog.serverNotFound(
       name,
       this.entries().map(({ definition }) => definition.name),
     );
   }
 
+  isWhole(name: string): boolean {
+    return this.#see(name)?.reach === 'whole';
+  }
+
   requireWhole(name: string): CatalogEntry {
     const entry = this.require(name);
-    if (this.#see(name)?.reach === 'whole') return entry;
+    if (this.isWhole(name)) return entry;
     throw new RuntimeError('FORBIDDEN', `Only tools of the server "${name}" may be used here.`, {
       hint: 'Its resources and prompts need a rule that allows the whole server.',
     });
@@ -165,7 +170,7 @@ class JudgedSight implements Sight {
   toolNotFound(server: string, tool: string): RuntimeError {
     this.require(server);
     const seen = this.#see(server);
-    return seen?.held?.get(tool) ?? this.#catalog.toolNotFound(server, tool, seen?.tools.keys() ?? []);
+    return this.#catalog.toolNotFound(server, tool, seen?.tools.keys() ?? []);
   }
 
   verdict(server: string, tool: string): Verdict {
@@ -173,7 +178,7 @@ class JudgedSight implements Sight {
     if (!seen) return 'hidden';
     if (seen.tools.has(tool)) return seen.asks.has(tool) ? 'confirm' : 'allow';
     // Known and not to be seen, or not known yet: then its name decides, and the worst is assumed of it.
-    if (this.#catalog.tool(server, tool) || seen.held?.has(tool)) return 'hidden';
+    if (this.#catalog.tool(server, tool)) return 'hidden';
     return this.#judge.tool(server, seen.entry.definition.policy, tool, undefined);
   }
 
@@ -196,7 +201,7 @@ class JudgedSight implements Sight {
 
   /** Undefined for what is hidden and for what is not there alike. */
   #see(name: string): Seen | undefined {
-    const entry = this.#catalog.get(name);
+    const entry = this.#broken === undefined ? this.#catalog.get(name) : undefined;
     if (!entry) return undefined;
     let seen = this.#seen.get(entry);
     if (!seen) {
@@ -209,11 +214,10 @@ class JudgedSight implements Sight {
   #look(entry: CatalogEntry): Seen {
     const { definition, identity, tools } = entry;
     const { name, policy } = definition;
-    const held = this.#holds(entry);
     const verdicts = new Map(
       tools.map((tool) => [tool, this.#judge.tool(name, policy, tool.name, tool.annotations)]),
     );
-    const visible = tools.filter((tool) => verdicts.get(tool) !== 'hidden' && !held?.has(tool.name));
+    const visible = tools.filter((tool) => verdicts.get(tool) !== 'hidden');
     return {
       reach: this.#judge.server(name, policy),
       entry:
@@ -222,7 +226,6 @@ class JudgedSight implements Sight {
           : { ...entry, tools: visible, description: describeServer(definition, identity, visible) },
       tools: new Map(visible.map((tool) => [tool.name, tool])),
       asks: new Set(visible.flatMap((tool) => (verdicts.get(tool) === 'confirm' ? [tool.name] : []))),
-      held,
     };
   }
 }

@@ -84,12 +84,18 @@ export class Reading {
     params: Readonly<Record<string, unknown>>,
     context: OperationContext,
   ): Promise<unknown> {
-    const { principal, clientId } = context.caller;
-    const request = { principal, clientId, server, method, params, timeoutMs: READ_MS };
+    const request = { ...askerOf(context.caller), server, method, params, timeoutMs: READ_MS };
     const payload = await this.#executor.forward(request, { signal: context.signal, client: context.client });
     return payload.value ?? {};
   }
 }
+
+const askerOf = ({ principal, clientId, clientName, restriction }: OperationContext['caller']) => ({
+  principal,
+  clientId,
+  clientName,
+  restriction,
+});
 
 /** One entry as what it is; of several, or of none, the list. */
 function asContent(entries: readonly Contents[]): NewContent {

@@ -1,13 +1,16 @@
+import type { PolicyFile } from '../config/policy-file.js';
 import type { ServersFile } from '../config/servers-file.js';
 import { RuntimeError } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { TaskQueue } from '../tasks/task-queue.js';
 import type { Discovery } from './discovery.js';
+import type { Gate } from './gate.js';
 import type { Library } from './library.js';
 import type { Supervisor } from './supervisor.js';
 
 interface RosterParts {
   readonly library: Library;
+  readonly gate: Gate;
   readonly supervisor: Supervisor;
   readonly tasks: TaskQueue;
   readonly discovery: Discovery;
@@ -18,6 +21,8 @@ interface RosterParts {
 export class Roster {
   readonly #parts: RosterParts;
   #file: ServersFile;
+  #policy: PolicyFile | undefined;
+  #hasPolicy = false;
 
   constructor(file: ServersFile, parts: RosterParts) {
     this.#file = file;
@@ -28,10 +33,22 @@ export class Roster {
   get problems(): readonly string[] {
     const { library, discovery } = this.#parts;
     return [
+      ...(this.#policy?.problems ?? []),
       ...this.#file.problems.map((problem) => problem.message),
       ...library.problems,
       ...discovery.problems,
     ];
+  }
+
+  /** What is not valid changes nothing; where nothing valid was before it, nothing may be used until it is corrected. */
+  applyPolicy(file: PolicyFile): void {
+    this.#policy = file;
+    const [problem] = file.problems;
+    if (problem !== undefined && this.#hasPolicy) return;
+    this.#hasPolicy = problem === undefined;
+    this.#parts.gate.setPolicy(file.policy, problem);
+    const servers = this.#parts.library.catalog.entries().map(({ definition }) => definition.name);
+    this.#parts.emit({ type: 'catalog-changed', servers });
   }
 
   /**
@@ -40,7 +57,7 @@ export class Roster {
    */
   async apply(file: ServersFile = this.#file): Promise<void> {
     this.#file = file;
-    const { library, supervisor, tasks, discovery } = this.#parts;
+    const { library, gate, supervisor, tasks, discovery } = this.#parts;
     // Also an entry that cannot be used is the user's word: the index does not fill in for it.
     const own = new Set([
       ...file.definitions.map(({ name }) => name),
@@ -49,6 +66,7 @@ export class Roster {
     const indexed = discovery.definitions.filter((definition) => !own.has(definition.name));
     const definitions = [...file.definitions, ...indexed];
     const { removed, changed, updated } = library.catalog.setDefinitions(definitions);
+    gate.changed();
     for (const server of removed) {
       tasks.failServer(
         server,

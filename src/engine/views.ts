@@ -1,13 +1,15 @@
-import type { Catalog, CatalogEntry } from '../catalog/catalog.js';
+import type { CatalogEntry } from '../catalog/catalog.js';
 import { toolTitle } from '../catalog/describe.js';
 import type { ServerState } from '../core/server.js';
 import type { OperationInput, OperationOutput } from '../operations/table.js';
 import { duration } from '../operations/text.js';
+import type { Sight as Visible } from './gate.js';
 import type { ServerSnapshot } from './supervisor.js';
 
 /** What the views need to see; they only read. */
 export interface Sight {
-  readonly catalog: Catalog;
+  /** As far as the asker may see it. */
+  readonly catalog: Visible;
   state(server: string): ServerState;
   isRunning(server: string): boolean;
   /** Servers whose tools are being learnt. */

@@ -56,6 +56,17 @@ export async function runOperation<Name extends OperationName>(
   return present(output);
 }
 
+/** The server that a call was about: from now on its news concern the client. Not one that it was told not to know. */
+export function serverOf(
+  params: Readonly<Record<string, unknown>>,
+  answer: CallToolResult | Payload | Readonly<Record<string, unknown>>,
+): string | undefined {
+  const { server_name } = (params['arguments'] ?? {}) as { server_name?: unknown };
+  const { structuredContent } = answer as { structuredContent?: { error?: { code?: unknown } } };
+  const unknown = structuredContent?.error?.code === 'SERVER_NOT_FOUND';
+  return typeof server_name === 'string' && !unknown ? server_name : undefined;
+}
+
 function listedName(name: unknown, tools: readonly ToolDefinition[]): string {
   if (typeof name !== 'string') {
     throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'tools/call needs the name of a tool.');

@@ -16,12 +16,11 @@ import type { Logger } from '../lib/log.js';
 import { oneLine } from '../lib/printable.js';
 import { ProgressGate } from '../lib/progress-gate.js';
 import type { RuntimePort } from '../operations/table.js';
-import { callTool, exposedTools } from './call.js';
+import { callTool, exposedTools, serverOf } from './call.js';
 import { callExposed } from './call-exposed.js';
 import { roundLink, roundOf, sessionLink } from './client-links.js';
 import { type Expose, INSTRUCTIONS } from './expose.js';
 import type { Exposure, Pin } from './exposure.js';
-
 import { NATIVE_METHODS, type Native } from './native.js';
 import { Rounds } from './rounds.js';
 import {
@@ -100,6 +99,7 @@ export class Connection implements McpConnection {
     this.caller = {
       principal,
       clientId: randomUUID(),
+      restriction,
       // A client says its name in its first message, after the connection was made.
       get clientName() {
         return name();
@@ -166,7 +166,7 @@ export class Connection implements McpConnection {
 
   onServer({ server, clientId, method, params }: ServerNotification): void {
     if (clientId !== undefined && clientId !== this.caller.clientId) return;
-    if (!this.#used.has(server) && !this.#shared.exposure.shows(server)) return;
+    if (!this.#used.has(server) && !this.#shared.exposure.shows(server, this.caller)) return;
     if (method === 'notifications/message' && !isWanted(params?.['level'], this.#logLevel)) return;
     if (method === 'notifications/resources/updated' && !this.#watched.has(String(params?.['uri']))) return;
     this.tell(method, params);
@@ -229,7 +229,7 @@ export class Connection implements McpConnection {
 
   async #listTools(era: Era, context: ServerContext): Promise<Result> {
     const { exposure, options } = this.#shared;
-    const { tools } = await exposure.get(context.mcpReq.signal);
+    const { tools } = await exposure.get(this.caller, context.mcpReq.signal);
     const shown = [...tools].map(([name, { tool }]) => ({ ...tool, name }));
     const ttlMs = shown.length === 0 && options.expose !== 'direct' ? LIST_TTL_MS : CHANGING_TTL_MS;
     return {
@@ -285,14 +285,15 @@ export class Connection implements McpConnection {
         if (method === 'resources/unsubscribe') this.#watched.delete(uri);
         return await native.handle(method, params, operation);
       }
-      const { tools } = await exposure.get(signal);
+      const { tools } = await exposure.get(caller, signal);
       const exposed = tools.get(String(params['name']));
       if (exposed) return await callExposed(exposed, params, { port, native, exposure, operation });
-      const used = (params['arguments'] as { server_name?: unknown } | undefined)?.server_name;
-      if (typeof used === 'string' && this.#used.size < 10_000) this.#used.add(used);
-      const asTask = await callAsTask(port, era, params, operation);
-      if (asTask) return asTask;
-      return await callTool(port, options.expose, params, operation, options.logger);
+      const answer =
+        (await callAsTask(port, era, params, operation)) ??
+        (await callTool(port, options.expose, params, operation, options.logger));
+      const used = serverOf(params, answer);
+      if (used !== undefined && this.#used.size < 10_000) this.#used.add(used);
+      return answer;
     } finally {
       gate?.close();
     }

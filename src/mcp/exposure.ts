@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { OperationContext } from '../core/caller.js';
+import type { Asker, Caller, OperationContext } from '../core/caller.js';
 import type { ListedTool } from '../core/server.js';
 import { sleep } from '../lib/abort.js';
 import { canonicalJson, sha256 } from '../lib/hash.js';
@@ -35,19 +35,32 @@ export interface Exposed {
 const PATIENCE_MS = 1_500;
 const NOTHING: Exposed = { tools: new Map(), whole: [] };
 
-/** What of the upstream servers is shown to clients, kept until it changes. */
+/** Audiences that are remembered; who comes after them asks again. */
+const MAX_VIEWS = 256;
+
+/** What clients of whom the same is decided are shown, kept until it changes. */
+interface View {
+  readonly audience: Asker;
+  current: Promise<Exposed> | undefined;
+  /** What `current` became: most calls need not wait for anything. */
+  known: Exposed | undefined;
+  /** Of what was shown last. */
+  hash: string | undefined;
+  servers: ReadonlySet<string>;
+  /** Made room for another; it is not kept up to date any more. */
+  left: boolean;
+}
+
+/** What of the upstream servers is shown to clients, each as far as it may see them. */
 export class Exposure {
   readonly #port: RuntimePort;
   readonly #expose: Expose;
   readonly #pins: readonly Pin[];
   readonly #logger: Logger;
   readonly #onChange: () => void;
-  #current: Promise<Exposed> | undefined;
-  /** What `current` became: most calls need not wait for anything. */
-  #known: Exposed | undefined;
-  /** Of what was shown last. */
-  #hash: string | undefined;
-  #servers: ReadonlySet<string> = new Set();
+  readonly #views = new Map<string, View>();
+  /** The same by caller, with the name it had: clients say theirs after they came. */
+  readonly #viewOf = new WeakMap<Caller, { readonly name: string | undefined; readonly view: View }>();
 
   constructor(
     port: RuntimePort,
@@ -65,15 +78,18 @@ export class Exposure {
     return this.#expose === 'direct';
   }
 
-  /** Whether resources and prompts of a server are shown, as far as was asked. */
-  shows(server: string): boolean {
-    return this.#servers.has(server);
+  /** Whether resources and prompts of a server are shown, as far as was asked; to everybody, without a caller. */
+  shows(server: string, caller?: Caller): boolean {
+    if (caller) return this.#view(caller).servers.has(server);
+    const views = [...this.#views.values()];
+    return views.length > 0 && views.every(({ servers }) => servers.has(server));
   }
 
   /** Our own tools can be shown without it: then nobody waits long for it. */
-  async get(signal: AbortSignal): Promise<Exposed> {
-    if (this.#known) return this.#known;
-    const load = this.#load();
+  async get(caller: Caller, signal: AbortSignal): Promise<Exposed> {
+    const view = this.#view(caller);
+    if (view.known) return view.known;
+    const load = this.#load(view);
     if (this.direct) return load;
     const late = sleep(PATIENCE_MS, { signal, unref: true }).then(
       () => undefined,
@@ -81,21 +97,25 @@ export class Exposure {
     );
     const known = await Promise.race([load.catch(() => NOTHING), late]);
     if (known) return known;
-    this.#hash ??= hashOf(NOTHING);
-    void load.then(() => this.refresh()).catch(() => {});
+    view.hash ??= hashOf(NOTHING);
+    void load.then(() => this.#refresh(view)).catch(() => {});
     return NOTHING;
   }
 
   /** Something of the servers changed: clients hear of it if it is something that they were shown. */
   async refresh(): Promise<void> {
+    await Promise.all([...this.#views.values()].map((view) => this.#refresh(view)));
+  }
+
+  async #refresh(view: View): Promise<void> {
     // Nobody has looked yet.
-    if (this.#hash === undefined) return;
-    const before = this.#hash;
-    this.#current = undefined;
-    this.#known = undefined;
+    if (view.hash === undefined) return;
+    const before = view.hash;
+    view.current = undefined;
+    view.known = undefined;
     try {
-      await this.#load();
-      if (this.#hash !== before) this.#onChange();
+      await this.#load(view);
+      if (view.hash !== before) this.#onChange();
     } catch (error) {
       this.#logger.warn(
         { error: String(error) },
@@ -104,17 +124,48 @@ export class Exposure {
     }
   }
 
-  #load(): Promise<Exposed> {
-    this.#current ??= this.#ask().catch((error: unknown) => {
-      this.#current = undefined;
-      throw error;
-    });
-    return this.#current;
+  #view(caller: Caller): View {
+    const { principal, clientName, restriction } = caller;
+    const last = this.#viewOf.get(caller);
+    if (last && last.name === clientName && !last.view.left) return last.view;
+    const key = JSON.stringify([principal, clientName, restriction]);
+    let view = this.#views.get(key);
+    if (!view) {
+      this.#makeRoom();
+      const audience = { principal, clientName, restriction };
+      view = {
+        audience,
+        current: undefined,
+        known: undefined,
+        hash: undefined,
+        servers: new Set(),
+        left: false,
+      };
+      this.#views.set(key, view);
+    }
+    this.#viewOf.set(caller, { name: clientName, view });
+    return view;
   }
 
-  async #ask(): Promise<Exposed> {
+  #makeRoom(): void {
+    const [oldest] = this.#views;
+    if (oldest === undefined || this.#views.size < MAX_VIEWS) return;
+    const [key, view] = oldest;
+    view.left = true;
+    this.#views.delete(key);
+  }
+
+  #load(view: View): Promise<Exposed> {
+    view.current ??= this.#ask(view).catch((error: unknown) => {
+      view.current = undefined;
+      throw error;
+    });
+    return view.current;
+  }
+
+  async #ask(view: View): Promise<Exposed> {
     const context: OperationContext = {
-      caller: { principal: 'local', clientId: randomUUID() },
+      caller: { ...view.audience, clientId: randomUUID() },
       signal: new AbortController().signal,
     };
     const { servers } = await this.#port.list_exposed(
@@ -131,9 +182,9 @@ export class Exposure {
       }),
       whole: servers.filter(({ whole }) => whole),
     };
-    this.#hash = hashOf(exposed);
-    this.#known = exposed;
-    this.#servers = new Set(exposed.whole.map(({ server }) => server));
+    view.hash = hashOf(exposed);
+    view.known = exposed;
+    view.servers = new Set(exposed.whole.map(({ server }) => server));
     return exposed;
   }
 }

@@ -58,7 +58,7 @@ export class Native {
   }
 
   async #route(method: string, params: Params, context: OperationContext): Promise<Answer> {
-    const { whole } = await this.#exposure.get(context.signal);
+    const { whole } = await this.#exposure.get(context.caller, context.signal);
     const [only] = whole;
     const list = LISTS[method];
     if (only && whole.length === 1 && this.#exposure.direct) {

@@ -1,3 +1,4 @@
+import type { Asker } from '../core/caller.js';
 import type { RuntimeErrorJson } from '../core/errors.js';
 import type { TaskStatus } from '../core/task.js';
 import type { Progress } from '../core/upstream.js';
@@ -20,6 +21,8 @@ export interface TaskRow {
   readonly maxPerServer: number | undefined;
   /** Of the client, as far as a server may ask it. */
   readonly capabilities: Readonly<Record<string, unknown>> | undefined;
+  /** What counts, besides the principal, when it is decided whether the call may be made. */
+  readonly asker: Omit<Asker, 'principal'> & { readonly confirmed: boolean };
   readonly status: TaskStatus;
   /** How often it was started. */
   readonly attempts: number;
@@ -58,11 +61,12 @@ const migrations = [
   CREATE INDEX tasks_expiry ON tasks (expires_at);
   CREATE INDEX tasks_living ON tasks (status) WHERE status IN ('queued', 'running')`,
   'ALTER TABLE tasks ADD COLUMN capabilities TEXT',
+  'ALTER TABLE tasks ADD COLUMN asker TEXT',
 ];
 
 // Results are read apart: a list of tasks must not carry megabytes.
 const COLUMNS = `seq, id, principal, client_id, server, tool, arguments, priority, timeout_ms, count_waiting, idempotent,
-  max_per_server, capabilities, status, attempts, created_at, started_at, ended_at, expires_at, progress, error`;
+  max_per_server, capabilities, asker, status, attempts, created_at, started_at, ended_at, expires_at, progress, error`;
 const LIVING = "status IN ('queued', 'running')";
 
 type Columns = Record<string, string | number | null>;
@@ -78,8 +82,8 @@ export class TaskRows {
   insert(task: NewTaskRow): TaskRow {
     this.#db.run(
       `INSERT INTO tasks (id, principal, client_id, server, tool, arguments, priority, timeout_ms, count_waiting,
-        idempotent, max_per_server, capabilities, status, attempts, created_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?)`,
+        idempotent, max_per_server, capabilities, asker, status, attempts, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?)`,
       task.id,
       task.principal,
       task.clientId,
@@ -92,6 +96,7 @@ export class TaskRows {
       Number(task.idempotent),
       task.maxPerServer ?? null,
       task.capabilities === undefined ? null : JSON.stringify(task.capabilities),
+      JSON.stringify(task.asker),
       task.createdAt,
     );
     const row = this.find(task.principal, task.id);
@@ -246,6 +251,8 @@ function fromColumns(row: Columns): TaskRow {
     idempotent: row['idempotent'] === 1,
     maxPerServer: number(row['max_per_server']),
     capabilities: json<Record<string, unknown>>(row['capabilities']),
+    // Tasks of an earlier version were accepted when nothing was restricted.
+    asker: json<TaskRow['asker']>(row['asker']) ?? { confirmed: false },
     status: row['status'] as TaskStatus,
     attempts: Number(row['attempts']),
     createdAt: Number(row['created_at']),

@@ -1,11 +1,11 @@
+import type { Asker } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import type { Payload } from '../core/payload.js';
 import type { CallToolResult, Progress } from '../core/upstream.js';
 import type { NewTaskRow, TaskRow } from './task-rows.js';
 
 /** A call to be made in the background. */
-export interface TaskSpec {
-  readonly principal: string;
+export interface TaskSpec extends Asker {
   readonly clientId: string;
   readonly server: string;
   readonly tool: string;
@@ -20,6 +20,8 @@ export interface TaskSpec {
   readonly idempotent: boolean;
   /** What its client declared that it can be asked. Default: nothing. */
   readonly capabilities?: Readonly<Record<string, unknown>> | undefined;
+  /** Whether a person said yes to the call. */
+  readonly confirmed?: boolean | undefined;
   /** How many tasks of this server may run at once; default: one less than there are workers. */
   readonly maxPerServer?: number | undefined;
 }
@@ -69,6 +71,11 @@ export function toRow(spec: TaskSpec, id: string, createdAt: number): NewTaskRow
     idempotent: spec.idempotent,
     maxPerServer: spec.maxPerServer,
     capabilities: spec.capabilities,
+    asker: {
+      clientName: spec.clientName,
+      restriction: spec.restriction,
+      confirmed: spec.confirmed === true,
+    },
     createdAt,
   };
 }
@@ -87,5 +94,6 @@ export function toSpec(row: TaskRow, timeoutMs: number): TaskSpec {
     idempotent: row.idempotent,
     maxPerServer: row.maxPerServer,
     capabilities: row.capabilities,
+    ...row.asker,
   };
 }
