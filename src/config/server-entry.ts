@@ -5,6 +5,7 @@ import { nearest } from '../lib/nearest.js';
 import { valuesOutOfArguments } from './container-env.js';
 import { type Expansion, expand } from './expand.js';
 import { secretMisuse, secretsIn } from './secrets/placeholders.js';
+import { parsePolicy } from './policy.js';
 import type { Environment } from './settings.js';
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
@@ -32,6 +33,7 @@ const rawServer = z.object({
   blocked_tools: z.array(z.string()).optional(),
   pin: z.union([z.boolean(), z.array(z.string())]).optional(),
   ignore: z.boolean().optional(),
+  policy: z.unknown().optional(),
   overwrite: z.boolean().optional(),
   disabled: z.boolean().optional(),
 });
@@ -112,6 +114,8 @@ export function resolveServer(
   });
   if (misuse !== undefined) return refuse(misuse);
   const expansion: Expansion = { needs: new Set(), missing: new Set() };
+  const policy = raw.policy === undefined ? undefined : parsePolicy(raw.policy, 'tools');
+  if (policy?.policy === undefined && policy) return refuse(`policy: ${policy.problems.join('; ')}.`);
   const fill = (value: string) => expand(value, options.environment, expansion);
   const fillAll = (values: Record<string, string> = {}) =>
     Object.fromEntries(Object.entries(values).map(([key, value]) => [key, fill(value)]));
@@ -131,6 +135,7 @@ export function resolveServer(
     blockedTools: raw.blocked_tools ?? [],
     ...(raw.pin === undefined || raw.pin === false ? {} : { pin: raw.pin }),
     disabled: raw.disabled ?? false,
+    ...(policy ? { policy: policy.policy } : {}),
     overwrite: raw.overwrite ?? false,
     source: options.source ?? 'file',
   } as const;
