@@ -1,22 +1,28 @@
 import { RuntimeError } from '../core/errors.js';
-import type { KnownServer, ServerProblem, ServerState } from '../core/server.js';
+import type { KnownServer, ServerState } from '../core/server.js';
 import type { ClosePace, SessionEnd, UpstreamSession } from '../core/upstream.js';
 import { sleep, untilAborted } from '../lib/abort.js';
 import type { Logger } from '../lib/log.js';
+import { once } from '../lib/once.js';
 import { Semaphore } from '../lib/semaphore.js';
-import { backingOff, describeEnd, failed, needsAuth, problemOf, stopped } from './problems.js';
+import type { Outage } from './outage.js';
+import {
+  backingOff,
+  describeEnd,
+  type Failure,
+  failed,
+  isNoRoom,
+  needsAuth,
+  problemOf,
+  stopped,
+} from './problems.js';
 import { Recovery } from './recovery.js';
-import type { ManagedServerHooks, StopOptions } from './server-hooks.js';
+import { breakerRules, remoteRules, restartRules } from './restart.js';
+import type { Lease, ManagedServerHooks, StopOptions } from './server-hooks.js';
+import { watched } from './watched-session.js';
 
-/** The right to use a running server until it is disposed. */
-export interface Lease extends Disposable {
-  readonly session: UpstreamSession;
-}
+export type { Lease } from './server-hooks.js';
 
-/** A call waits for a back-off that ends within this time, ms; a longer one fails fast and says until when. */
-const PATIENCE_MS = 1_000;
-/** A server that needs authentication is looked at again by calls at most this often, ms. */
-const AUTH_AGAIN_MS = 3_000;
 /** How long a stop lets running calls finish, ms. */
 const DRAIN_MS = 2_000;
 
@@ -32,6 +38,8 @@ export class ManagedServer {
   readonly #recovery: Recovery;
   #state: ServerState = { status: 'stopped' };
   #session: UpstreamSession | undefined;
+  /** Of a remote server that is ready. */
+  #outage: Outage | undefined;
   #starting: Promise<UpstreamSession> | undefined;
   #startScope: AbortController | undefined;
   #stopping: Promise<void> | undefined;
@@ -54,21 +62,24 @@ export class ManagedServer {
     this.#hooks = hooks;
     this.#logger = logger;
     this.#slots = new Semaphore(definition.maxConcurrency);
-    this.#recovery = new Recovery(definition.restart, () => {
+    const isRemote = definition.transport === 'streamable-http' || definition.transport === 'sse';
+    this.#recovery = new Recovery(definition.restart, isRemote ? remoteRules : restartRules, () => {
       // What goes wrong is in the state.
       void this.ensure(new AbortController().signal).catch(() => {});
     });
   }
 
   get state(): ServerState {
-    // Nobody can use it any more, though what it started may still be ending.
     const state = this.#state;
-    const isEnding = state.status === 'ready' && this.#session?.isOpen === false;
-    return isEnding ? { status: 'draining', since: state.since } : state;
+    if (state.status !== 'ready') return state;
+    // Nobody can use it any more, though what it started may still be ending.
+    if (this.#session?.isOpen === false) return { status: 'draining', since: state.since };
+    return this.#outage?.state ?? state;
   }
 
-  get inUse(): boolean {
-    return this.#leases > 0;
+  /** Ready, and nobody uses it: it may be stopped without harm. */
+  get idle(): boolean {
+    return this.#state.status === 'ready' && this.#session?.isOpen !== false && this.#leases === 0;
   }
 
   get inFlight(): number {
@@ -99,20 +110,23 @@ export class ManagedServer {
       const state = this.#state;
       switch (state.status) {
         case 'ready':
-          if (this.#session?.isOpen) return this.#session;
-          // It is gone for us, but what it started is still ending: the next one must not meet it.
-          if (this.#session) {
-            await untilAborted(this.#session.ended, signal);
-            continue;
+          if (this.#session?.isOpen) {
+            if (asked) await this.#outage?.tryNow(signal);
+            this.#outage?.refuse();
+            return this.#session;
           }
-          break;
+          if (!this.#session) break;
+          // It is gone for us, but what it started is still ending: the next one must not meet it.
+          await untilAborted(this.#session.ended, signal);
+          continue;
         case 'draining':
           await untilAborted(this.#stopping ?? Promise.resolve(), signal);
           continue;
         case 'backing-off': {
           const wait = state.until - Date.now();
           if (asked) break;
-          if (wait > PATIENCE_MS) throw backingOff(this.definition.name, state.until, state.problem);
+          if (wait > breakerRules.patienceMs)
+            throw backingOff(this.definition.name, state.until, state.problem);
           await sleep(Math.max(wait, 0), { signal });
           if (this.#state === state) this.#set({ status: 'stopped', lastProblem: state.problem });
           continue;
@@ -123,7 +137,7 @@ export class ManagedServer {
           break;
         case 'needs-auth':
           // Who was given the right meanwhile is let in without asking twice.
-          if (!asked && Date.now() - state.problem.at < AUTH_AGAIN_MS)
+          if (!asked && Date.now() - state.problem.at < breakerRules.authAgainMs)
             throw needsAuth(this.definition.name, state.problem);
           break;
         default:
@@ -142,7 +156,7 @@ export class ManagedServer {
     const slot = await this.#slots.acquire(signal, client);
     this.#leases += 1;
     clearTimeout(this.#idleTimer);
-    const release = () => {
+    const release = once(() => {
       slot[Symbol.dispose]();
       this.#leases -= 1;
       this.lastUsedAt = Date.now();
@@ -150,11 +164,11 @@ export class ManagedServer {
         this.#drained?.();
         this.#armIdleTimer();
       }
-    };
+    });
     try {
       // It may have ended while this caller waited for its turn.
       const session = await this.ensure(signal);
-      return { session, [Symbol.dispose]: once(release) };
+      return { session, [Symbol.dispose]: release };
     } catch (error) {
       release();
       throw error;
@@ -231,13 +245,17 @@ export class ManagedServer {
     this.#set({ status: 'starting', since: Date.now() });
     try {
       await this.#hooks.admit();
-      const session = await this.#hooks.open(this.definition, scope.signal);
+      const opened = await this.#hooks.open(this.definition, scope.signal);
+      const { session, outage } = watched(opened, this.definition, () => {
+        if (this.#session === session) this.#hooks.onState(this.state);
+      });
       if (scope.signal.aborted) {
         await session.close();
         throw scope.signal.reason;
       }
       const readyAt = Date.now();
       this.#session = session;
+      this.#outage = outage;
       this.lastUsedAt = readyAt;
       this.#set({ status: 'ready', since: readyAt, pid: session.pid });
       void session.ended.then((end) => this.#onEnded(session, end, readyAt));
@@ -265,7 +283,7 @@ export class ManagedServer {
     this.#fail({ problem: describeEnd(end), final: false }, Date.now() - readyAt);
   }
 
-  #fail(why: { problem: ServerProblem; final: boolean }, upMs: number): void {
+  #fail(why: Failure, upMs: number): void {
     this.#set(this.#recovery.next(why, upMs, this.wanted && !this.#retired));
   }
 
@@ -284,15 +302,3 @@ export class ManagedServer {
     this.#hooks.onState(state);
   }
 }
-
-function once(action: () => void): () => void {
-  let done = false;
-  return () => {
-    if (done) return;
-    done = true;
-    action();
-  };
-}
-
-const isNoRoom = (error: unknown): boolean =>
-  error instanceof RuntimeError && error.data?.['reason'] === 'no-room';

@@ -1,17 +1,19 @@
-import type { RestartPolicy, ServerProblem, ServerState } from '../core/server.js';
-import { ofIndex } from './problems.js';
-import { afterEnd, type EndHistory } from './restart.js';
+import type { RestartPolicy, ServerState } from '../core/server.js';
+import { type Failure, ofIndex } from './problems.js';
+import { afterEnd, type EndHistory, type RestartRules } from './restart.js';
 
 /** What happens after a server ended by itself or could not be started: the state that follows, and the next try. */
 export class Recovery {
   readonly #policy: RestartPolicy;
+  readonly #rules: RestartRules;
   readonly #restart: () => void;
   #history: EndHistory = [];
   #timer: NodeJS.Timeout | undefined;
 
   /** @param restart called when it is time to start again by itself; only with the policy `always`. */
-  constructor(policy: RestartPolicy, restart: () => void) {
+  constructor(policy: RestartPolicy, rules: RestartRules, restart: () => void) {
     this.#policy = policy;
+    this.#rules = rules;
     this.#restart = restart;
   }
 
@@ -19,19 +21,14 @@ export class Recovery {
    * @param upMs how long it had been ready; 0 when it never was.
    * @param wanted whether it is to come back without being asked, if its policy is `always`.
    */
-  next(why: { problem: ServerProblem; final: boolean }, upMs: number, wanted: boolean): ServerState {
+  next(why: Failure, upMs: number, wanted: boolean): ServerState {
     this.pause();
-    const { problem, final } = why;
+    const { problem, final, holdMs } = why;
     if (problem.code === 'SERVER_NEEDS_AUTH') return { status: 'needs-auth', problem };
     if (ofIndex(problem)) return { status: 'stopped', lastProblem: problem };
     const now = Date.now();
-    const { history, decision } = afterEnd(this.#history, {
-      now,
-      upMs,
-      policy: this.#policy,
-      final,
-      random: Math.random(),
-    });
+    const facts = { now, upMs, policy: this.#policy, final, random: Math.random(), holdMs };
+    const { history, decision } = afterEnd(this.#history, facts, this.#rules);
     this.#history = history;
     if (decision.action === 'give-up') return { status: 'failed', problem };
     const { delayMs, attempts } = decision;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { afterEnd, type EndHistory, restartRules } from './restart.js';
+import { afterEnd, type EndHistory, remoteRules, restartRules } from './restart.js';
 
 const facts = (now: number, more: Partial<Parameters<typeof afterEnd>[1]> = {}) => ({
   now,
@@ -32,6 +32,26 @@ describe('afterEnd', () => {
       delayMs: 0,
       attempts: 1,
     });
+  });
+
+  it('REM-02: a remote server is never given up, and asked once a minute in the end', () => {
+    let history: EndHistory = [];
+    const delays: number[] = [];
+    for (let now = 0, tries = 0; tries < 60; tries += 1) {
+      const { history: next, decision } = afterEnd(history, facts(now), remoteRules);
+      history = next;
+      if (decision.action === 'give-up') throw new Error('given up');
+      delays.push(decision.delayMs);
+      now += decision.delayMs + 1_000;
+    }
+    expect(delays.slice(0, 5)).toEqual([0, 250, 500, 1000, 2000]);
+    expect(new Set(delays.slice(12))).toEqual(new Set([60_000]));
+  });
+
+  it('REM-02: what Retry-After asks for is granted, up to the longest delay', () => {
+    const held = (holdMs: number) => afterEnd([], facts(0, { holdMs }), remoteRules).decision;
+    expect(held(7_000)).toMatchObject({ delayMs: 7_000 });
+    expect(held(86_400_000)).toMatchObject({ delayMs: 60_000 });
   });
 
   it('does not try again what cannot work, or what must not be tried', () => {

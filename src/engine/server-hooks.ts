@@ -11,6 +11,11 @@ export interface ManagedServerHooks {
   admit(): Promise<void>;
 }
 
+/** The right to use a running server until it is disposed. */
+export interface Lease extends Disposable {
+  readonly session: UpstreamSession;
+}
+
 export interface StopOptions {
   /** How long running calls may go on, ms. */
   readonly drainMs?: number | undefined;

@@ -5,7 +5,8 @@ import type { UpstreamSession } from '../core/upstream.js';
 import { sleep } from '../lib/abort.js';
 import type { Logger } from '../lib/log.js';
 import { Semaphore } from '../lib/semaphore.js';
-import { type Lease, ManagedServer } from './managed-server.js';
+import { ManagedServer } from './managed-server.js';
+import type { Lease } from './server-hooks.js';
 
 /** For whom a server is used: a per-client server runs once for each of them. */
 export interface Tenant {
@@ -103,16 +104,14 @@ export class Supervisor {
   /** Stops what runs only because it was looked at. */
   async stopIfUnwanted(name: string, tenant: Tenant): Promise<void> {
     const server = this.#servers.get(name)?.get(this.#key(name, tenant));
-    if (server && !server.wanted && !server.inUse) await server.stop({ drainMs: 0 });
+    if (server && !server.wanted && server.inFlight === 0) await server.stop({ drainMs: 0 });
   }
 
   /** Stops every server that nobody uses at this moment. */
   async stopIdle(): Promise<void> {
     const all = [...this.#servers.values()].flatMap((instances) => [...instances.values()]);
     for (const server of all) if (!server.running) server.rest();
-    await Promise.all(
-      all.filter((server) => server.state.status === 'ready' && !server.inUse).map((server) => server.stop()),
-    );
+    await Promise.all(all.filter((server) => server.idle).map((server) => server.stop()));
   }
 
   /** A client left: what ran for it alone ends. */
@@ -196,7 +195,7 @@ export class Supervisor {
             return await this.#options.open(wanted, tenant, signal);
           },
           onState: (state) => {
-            if (!isAlive(state)) this.#occupying.delete(own);
+            if (!own.running) this.#occupying.delete(own);
             this.#options.onState(name, state);
           },
           onReady: (session) => this.#options.onReady(name, session, key === '' ? undefined : key),
@@ -229,7 +228,7 @@ export class Supervisor {
   async #makeRoom(): Promise<void> {
     while (this.#occupying.size >= this.#options.maxRunning) {
       const all = [...this.#occupying];
-      const idle = all.filter((server) => server.state.status === 'ready' && !server.inUse);
+      const idle = all.filter((server) => server.idle);
       const oldest = idle.reduce<ManagedServer | undefined>(
         (best, server) => (best === undefined || server.lastUsedAt < best.lastUsedAt ? server : best),
         undefined,
@@ -252,8 +251,6 @@ export class Supervisor {
     }
   }
 }
-
-const isAlive = (state: ServerState) => ['starting', 'ready', 'draining'].includes(state.status);
 
 /** Whether a running process may go on under the new definition. */
 function sameLife(before: KnownServer | undefined, after: KnownServer): boolean {

@@ -144,7 +144,13 @@ export function runningServer(
   snapshot: ServerSnapshot,
   memoryBytes: number | undefined,
 ): OperationOutput<'list_running_servers'>['servers'][number] {
-  const since = 'since' in snapshot.state ? snapshot.state.since : Date.now();
+  const { state } = snapshot;
+  const since =
+    'since' in state
+      ? state.since
+      : 'connectedSince' in state
+        ? (state.connectedSince ?? Date.now())
+        : Date.now();
   return {
     server: snapshot.server,
     state: snapshot.state.status,
@@ -161,6 +167,10 @@ function stateOf(sight: Sight, entry: CatalogEntry): string {
   const state = sight.state(entry.definition.name);
   if (state.status !== 'backing-off') return state.status;
   const left = state.until - Date.now();
+  if (state.connectedSince !== undefined)
+    return left > 0
+      ? `backing-off, calls fail for ${duration(left)} more (failure ${state.attempts})`
+      : `backing-off, the next call tries it (failure ${state.attempts})`;
   // Only `always` comes back by itself; the others are merely free to be started again.
   if (entry.definition.restart === 'always')
     return `backing-off, restarts in ${duration(Math.max(left, 0))} (failure ${state.attempts})`;

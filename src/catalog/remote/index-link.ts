@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { RuntimeError } from '../../core/errors.js';
 import { sleep } from '../../lib/abort.js';
-import { CircuitBreaker } from './circuit-breaker.js';
+import { CircuitBreaker } from '../../lib/circuit-breaker.js';
 import { type ByteBudget, exchange, type HttpAnswer, unavailable } from './exchange.js';
 import { asObject, quoted } from './read.js';
 

@@ -2,6 +2,7 @@ import { RuntimeError } from '../../core/errors.js';
 import { oneLine } from '../../lib/printable.js';
 import { protocolBroken } from '../errors.js';
 import { readCapped } from './read-body.js';
+import { retryAfterOf } from './retry.js';
 
 /** How much of a foreign body is shown. */
 const SHOWN = 200;
@@ -75,7 +76,13 @@ export async function statusFailed(
   const { status } = response;
   const body = await shownBody(response);
   const said = body === '' ? '' : `: ${body}`;
-  const data = { server, status, ...(body === '' ? {} : { body }) };
+  const retryAfterMs = retryAfterOf(response.headers.get('retry-after'));
+  const data = {
+    server,
+    status,
+    ...(body === '' ? {} : { body }),
+    ...(retryAfterMs > 0 ? { retryAfterMs } : {}),
+  };
   if (status === 401 || (status === 403 && response.headers.has('www-authenticate'))) {
     const challenge = response.headers.get('www-authenticate');
     return new RuntimeError(

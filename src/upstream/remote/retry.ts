@@ -56,7 +56,7 @@ function fits(tries: number, retryAfter: number, expiresAt: number): boolean {
 }
 
 /** Seconds or a date (RFC 9110, 10.2.3), as ms from now; 0 when absent or unreadable. */
-function retryAfterOf(value: string | null): number {
+export function retryAfterOf(value: string | null): number {
   if (value === null) return 0;
   const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1_000 : Date.parse(value) - Date.now();
   return Number.isFinite(ms) && ms > 0 ? ms : 0;

@@ -1,4 +1,5 @@
-interface CircuitBreakerOptions {
+/** Limits of a breaker; times in ms. */
+export interface CircuitBreakerOptions {
   /** Failures in a row until nothing is sent any more. */
   readonly threshold?: number | undefined;
   /** First pause; it doubles with each failed probe up to `maxPauseMs`. */
@@ -32,6 +33,16 @@ export class CircuitBreaker {
     this.#now = options.now;
   }
 
+  /** When the next probe may be sent, on the clock that was given; undefined while all is sent. */
+  get openUntil(): number | undefined {
+    return this.#openUntil === 0 ? undefined : this.#openUntil;
+  }
+
+  /** Failures since the last success. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   /** Every `go` and `probe` must be followed by one of `succeed`, `fail`, `withdraw`. */
   enter(): Admission {
     const left = this.#openUntil - this.#now();
@@ -59,6 +70,11 @@ export class CircuitBreaker {
       if (probed) this.#pause = Math.min(this.#pause * 2, this.#maxPause);
       this.#openUntil = this.#now() + Math.max(this.#pause, hold);
     } else if (hold > 0) this.#openUntil = this.#now() + hold;
+  }
+
+  /** The pause is over: the next one is a probe. */
+  endPause(): void {
+    this.#openUntil = Math.min(this.#openUntil, this.#now());
   }
 
   /** The request was taken back before it could tell anything. */

@@ -61,4 +61,16 @@ describe('CircuitBreaker', () => {
     other.fail(1e9);
     expect(other.enter()).toEqual({ kind: 'wait', ms: 300 });
   });
+
+  it('probes at once when its pause is ended, and says until when it is open', () => {
+    const { clock, it: b } = breaker();
+    expect(b.openUntil).toBeUndefined();
+    b.fail();
+    b.fail();
+    expect([b.openUntil, b.failures]).toEqual([clock.ms + 100, 2]);
+    b.endPause();
+    expect(b.enter()).toEqual({ kind: 'probe' });
+    b.succeed();
+    expect([b.openUntil, b.failures]).toEqual([undefined, 0]);
+  });
 });
