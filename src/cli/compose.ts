@@ -1,9 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
+import { secretsOf } from '../config/secrets/placeholders.js';
 import { readServersFile, type ServersFile } from '../config/servers-file.js';
 import type { Environment, Settings } from '../config/settings.js';
 import { RuntimeEngine } from '../engine/engine.js';
 import type { Logger } from '../lib/log.js';
+import { ensurePrivateDir } from '../lib/private-dir.js';
 import { askOwner, BRIDGED_CAPABILITIES, bridgedPart } from '../upstream/bridge.js';
 import { authorizedFetch } from '../upstream/oauth/authorized-fetch.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
@@ -14,6 +16,8 @@ import { familyMemory } from '../upstream/stdio/family-memory.js';
 import { isOwnerGone, ownerMark, sweepOrphans } from '../upstream/stdio/orphans.js';
 import { PackageStarts } from '../upstream/stdio/package-starts.js';
 import { MARKER } from './marker.js';
+import { openSecrets } from './secret.js';
+import { ServerSecrets } from './server-secrets.js';
 import { packageVersion } from './version.js';
 import { watchFile } from './watch-servers.js';
 
@@ -23,6 +27,8 @@ export interface ComposeOptions {
   readonly logger: Logger;
   /** Where tasks and content are kept; no other engine may use it. */
   readonly stateDirectory: string;
+  /** Whose secrets servers get, where that is not the home of the settings. */
+  readonly secretsHome?: string;
   /** How the engine is reached, for people. */
   readonly mode: string;
   /** Instead of the servers file, which is then neither read nor watched. */
@@ -47,6 +53,8 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
   );
   const packages = new PackageStarts();
   const tokens = new TokenStore(join(settings.home, 'oauth'));
+  const store = openSecrets(options.secretsHome ?? settings.home, environment);
+  const secrets = new ServerSecrets(store);
   const containerDirectory = join(settings.home, 'containers');
   let servers = options.servers ?? (await readServers(options));
   const engine = await RuntimeEngine.start({
@@ -61,9 +69,11 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
   const policy = options.servers ? undefined : await readPolicyFile(policyPath);
   for (const problem of policy?.problems ?? []) logger.error(problem);
     servers,
-    open: (definition, { client }, signal, prior, roots) =>
-      openSession(definition, {
+    open: async (definition, { client }, signal, prior, roots) => {
+      const start = await secrets.prepare(definition, client, signal);
+      return openSession(start.definition, {
         signal,
+        conceal: start.conceal,
         marker,
         baseEnv,
         logger,
@@ -120,10 +130,23 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
           logger.error({ error: String(error) }, 'the servers file could not be applied'),
         );
       });
+  // What runs with an old value is stopped, after its calls if they are short; what waited for one is tried again.
+  const renew = async (names: ReadonlySet<string>) => {
+    const affected = servers.definitions.filter((one) => secretsOf(one).some((name) => names.has(name)));
+    const caller = { principal: 'local', clientId: randomUUID(), clientName: 'mcp-runtime secrets' };
+    const context = { caller, signal: new AbortController().signal };
+    await Promise.allSettled(
+      affected.map(({ name }) => engine.manage_server({ server_name: name, action: 'shutdown' }, context)),
+    );
+    engine.learnInBackground();
+  };
+  await ensurePrivateDir(dirname(store.path));
+  const unwatchSecrets = secrets.watch((names) => void renew(names));
   return {
     engine,
     close: async () => {
       unwatch();
+      unwatchSecrets();
       await Promise.all([engine.close(), packages.close()]);
     },
   };

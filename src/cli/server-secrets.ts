@@ -5,6 +5,7 @@ import { RuntimeError } from '../core/errors.js';
 import type { ServerDefinition } from '../core/server.js';
 import { type Concealer, concealer } from '../upstream/conceal.js';
 import { askForSecret } from './ask-secret.js';
+import { watchFile } from './watch-servers.js';
 
 /** What a server is started with: values in place of names, and how they are kept from coming back. */
 export interface PreparedStart {
@@ -36,6 +37,29 @@ export class ServerSecrets {
     const values = await this.#read(definition, client, signal);
     const conceal = concealer(concealedValues(definition, values));
     return { definition: values.size === 0 ? definition : withSecrets(definition, values), conceal };
+  }
+
+  /**
+   * Tells which secrets were set, changed or removed, also by another process; a new key alone changes none.
+   * @returns how to stop.
+   */
+  watch(onChange: (names: ReadonlySet<string>) => void): () => void {
+    let before = this.#versions();
+    const look = async () => {
+      const [old, now] = [await before, await this.#versions()];
+      before = Promise.resolve(now);
+      const changed = [...new Set([...old.keys(), ...now.keys()])].filter(
+        (name) => old.get(name) !== now.get(name),
+      );
+      if (changed.length > 0) onChange(new Set(changed));
+    };
+    return watchFile(this.#store.path, () => void look());
+  }
+
+  /** Empty where they cannot be told: what cannot be opened is found out at the next start. */
+  async #versions(): Promise<Map<string, number | undefined>> {
+    const { secrets } = await this.#store.list().catch(() => ({ secrets: [] }));
+    return new Map(secrets.map(({ name, version }) => [name, version]));
   }
 
   async #read(

@@ -8,6 +8,8 @@ import type { Logger } from '../lib/log.js';
 import { lastLines, oneLine } from '../lib/printable.js';
 import { askOwner } from './bridge.js';
 import type { ChannelSink, MessageChannel } from './channel.js';
+import type { Concealer } from './conceal.js';
+import { concealedChannel, concealedSink } from './concealed-channel.js';
 import { endFacts } from './errors.js';
 import { greet } from './greet.js';
 import { type ClientInfo, handshake, refusedVersion } from './handshake.js';
@@ -56,6 +58,8 @@ export interface OpenSessionOptions {
   readonly onRequest?: RequestHandler;
   /** How long a client may take for an answer, ms. Default 10 min. */
   readonly answerMs?: number | undefined;
+  /** Takes out of what the server says what it must not repeat. */
+  readonly conceal?: Concealer | undefined;
   /** The revision that a server of this definition spoke before, where that is remembered: it is tried first. */
   readonly prior?: string | undefined;
 }
@@ -112,7 +116,10 @@ async function attempt(definition: ServerDefinition, options: OpenSessionOptions
       options.onRequest ?? ((method, params, owner) => askOwner(method, params, owner, options.answerMs)),
   });
   const shake = { server: name, clientInfo: options.clientInfo, capabilities: options.capabilities ?? {} };
-  const channel = await openChannel(definition, options, peer, maxMessageBytes);
+  const { conceal } = options;
+  const sink = conceal ? concealedSink(peer, conceal) : peer;
+  const opened = await openChannel(definition, options, sink, maxMessageBytes);
+  const channel = conceal ? concealedChannel(opened, conceal) : opened;
   peer.attach(channel);
   try {
     const identity = await greet(peer, channel, shake, started, options.prior);

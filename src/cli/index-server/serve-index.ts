@@ -50,6 +50,7 @@ export async function serveIndex(flags: ServeIndexFlags): Promise<number> {
       environment,
       logger,
       stateDirectory: home,
+      secretsHome: settings.home,
       mode: 'index',
       servers: { path: '', definitions: [], problems: [] },
     });
