@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
+import { readPolicyFile } from '../config/policy-file.js';
 import { secretsOf } from '../config/secrets/placeholders.js';
 import { readServersFile, type ServersFile } from '../config/servers-file.js';
 import type { Environment, Settings } from '../config/settings.js';
@@ -8,7 +9,6 @@ import type { Logger } from '../lib/log.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 import { askOwner, BRIDGED_CAPABILITIES, bridgedPart } from '../upstream/bridge.js';
 import { authorizedFetch } from '../upstream/oauth/authorized-fetch.js';
-import { ensurePrivateDir } from '../lib/private-dir.js';
 import { TokenStore } from '../upstream/oauth/token-store.js';
 import { openSession } from '../upstream/open-session.js';
 import { sweepContainers } from '../upstream/stdio/containers.js';
@@ -56,6 +56,10 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
   const store = openSecrets(options.secretsHome ?? settings.home, environment);
   const secrets = new ServerSecrets(store);
   const containerDirectory = join(settings.home, 'containers');
+  const policyPath = join(settings.home, 'policy.json');
+  // A host that brings servers of its own decides by itself what of them is shown.
+  const policy = options.servers ? undefined : await readPolicyFile(policyPath);
+  for (const problem of policy?.problems ?? []) logger.error(problem);
   let servers = options.servers ?? (await readServers(options));
   const engine = await RuntimeEngine.start({
     settings,
@@ -64,11 +68,8 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
     contentDirectory:
       (stateDirectory === settings.home ? settings.contentPath : undefined) ??
       join(stateDirectory, 'content'),
-  const policyPath = join(settings.home, 'policy.json');
-  // A host that brings servers of its own decides by itself what of them is shown.
-  const policy = options.servers ? undefined : await readPolicyFile(policyPath);
-  for (const problem of policy?.problems ?? []) logger.error(problem);
     servers,
+    policy,
     open: async (definition, { client }, signal, prior, roots) => {
       const start = await secrets.prepare(definition, client, signal);
       return openSession(start.definition, {
@@ -84,7 +85,6 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
         authorize: (remote, send) => authorizedFetch(remote, send, tokens, logger),
         prior,
         onRequest: async (method, params, owner) =>
-        conceal: start.conceal,
           method === 'roots/list' && roots !== undefined && owner.client === undefined
             ? { roots }
             : askOwner(method, params, owner, settings.answerMs),
@@ -124,17 +124,27 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
     engine.learnInBackground();
   };
   const unwatch = options.servers
-    ? () => {}
-    : watchFile(settings.configPath, () => {
-        reload().catch((error: unknown) =>
-          logger.error({ error: String(error) }, 'the servers file could not be applied'),
-        );
-      });
+    ? []
+    : [
+        watchFile(settings.configPath, () => {
+          reload().catch((error: unknown) =>
+            logger.error({ error: String(error) }, 'the servers file could not be applied'),
+          );
+        }),
+        watchFile(policyPath, () => {
+          void readPolicyFile(policyPath).then((file) => {
+            for (const problem of file.problems) logger.error(problem);
+            engine.applyPolicy(file);
+          });
+        }),
+      ];
   // What runs with an old value is stopped, after its calls if they are short; what waited for one is tried again.
   const renew = async (names: ReadonlySet<string>) => {
     const affected = servers.definitions.filter((one) => secretsOf(one).some((name) => names.has(name)));
-    const caller = { principal: 'local', clientId: randomUUID(), clientName: 'mcp-runtime secrets' };
-    const context = { caller, signal: new AbortController().signal };
+    const context = {
+      caller: { principal: 'local', clientId: randomUUID(), clientName: 'mcp-runtime secrets' },
+      signal: new AbortController().signal,
+    };
     await Promise.allSettled(
       affected.map(({ name }) => engine.manage_server({ server_name: name, action: 'shutdown' }, context)),
     );
@@ -145,7 +155,7 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
   return {
     engine,
     close: async () => {
-      unwatch();
+      for (const stop of unwatch) stop();
       unwatchSecrets();
       await Promise.all([engine.close(), packages.close()]);
     },

@@ -8,7 +8,7 @@ import {
   Server,
   type ServerContext,
 } from '@modelcontextprotocol/server';
-import type { Caller, OperationContext } from '../core/caller.js';
+import type { Asker, Caller, OperationContext } from '../core/caller.js';
 import { type ClientLink, isWanted } from '../core/client-link.js';
 import type { RuntimeEvent } from '../core/events.js';
 import { Payload } from '../core/payload.js';
@@ -92,14 +92,15 @@ export class Connection implements McpConnection {
   #detach: (() => void) | undefined;
   #closed = false;
 
-  constructor(shared: Shared, principal: string, clientName: string | undefined) {
+  constructor(shared: Shared, asker: Asker) {
+    const { principal, restriction } = asker;
     this.#shared = shared;
-    this.#clientName = clientName;
+    this.#clientName = asker.clientName;
     const name = () => this.#clientName;
     this.caller = {
       principal,
-      clientId: randomUUID(),
       restriction,
+      clientId: randomUUID(),
       // A client says its name in its first message, after the connection was made.
       get clientName() {
         return name();

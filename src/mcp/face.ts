@@ -1,3 +1,4 @@
+import type { Asker } from '../core/caller.js';
 import { Emitter } from '../lib/emitter.js';
 import type { Logger } from '../lib/log.js';
 import type { RuntimePort } from '../operations/table.js';
@@ -16,7 +17,7 @@ export interface Announcement {
 export interface McpFace {
   readonly logger: Logger;
   /** A new client. Nothing is said to the runtime before the client asks for something. */
-  connect(client: { principal: string; clientName?: string | undefined }): McpConnection;
+  connect(client: Asker): McpConnection;
   /** For transports that keep subscriptions themselves. @returns the way to unsubscribe. */
   announcements(listener: (announcement: Announcement) => void): () => void;
 }
@@ -47,9 +48,9 @@ export function createMcpFace(port: RuntimePort, options: McpFaceOptions): McpFa
   });
   return {
     logger,
-    connect: ({ principal, clientName }) => {
+    connect: (asker) => {
       const onclose = (closed: Connection) => connections.delete(closed);
-      const connection = new Connection({ port, options, exposure, native, onclose }, principal, clientName);
+      const connection = new Connection({ port, options, exposure, native, onclose }, asker);
       connections.add(connection);
       return connection;
     },
