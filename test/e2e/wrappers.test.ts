@@ -87,6 +87,42 @@ describe('LIF-09 docker run', () => {
     expect(readdirSync(join(folder, 'containers'))).toEqual([]);
   });
 
+  it.each([
+    ['exec', `exec docker run -i ${good}`],
+    ['as one of several commands', `true; docker --context far run -i ${good}; echo never >&2`],
+  ])('in a shell script, %s: the container ends with the session', async (_what, script) => {
+    const own = { FAKE_DOCKER: folder, HOSTILE_LOG: bed().log };
+    const definition = stdioDefinition('', [], { command: '/bin/sh', args: ['-c', script], env: own });
+    const session = await bed().open(definition, options());
+    expect(await textOf(session.callTool('echo', { text: 'in it' }, within()))).toBe('in it');
+    await eventually(() => containers().length === 1);
+    await session.close();
+    expect(containers()).toEqual([]);
+    expect(readdirSync(join(folder, 'containers'))).toEqual([]);
+  });
+
+  it('in a shell script of an engine that was killed is removed by the next one', async () => {
+    const env = { FAKE_DOCKER: folder, HOSTILE_LOG: bed().log };
+    const definition = stdioDefinition('', [], {
+      command: 'sh',
+      args: ['-c', `docker run -i ${good}`],
+      env,
+    });
+    const session = await bed().open(definition, options());
+    await eventually(() => containers().length === 1);
+    const directory = join(folder, 'containers');
+    const change = (file: string, more: object) =>
+      writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...more }));
+    const [note = ''] = readdirSync(directory);
+    const [container = ''] = readdirSync(folder).filter((name) => name.endsWith('.container'));
+    change(join(directory, note), { owner: 'dead:4194399:1/0123' });
+    change(join(folder, container), { label: 'mcp-runtime.session=dead:4194399:1/0123' });
+    expect(await sweepContainers(directory, { ...baseEnv, ...env })).toBe(1);
+    expect(containers()).toEqual([]);
+    expect(readdirSync(directory)).toEqual([]);
+    await session.close();
+  });
+
   it('is found by its label where the id was never written', async () => {
     const session = await bed().open(definition(['run', '-i', good], { FAKE_DOCKER_NO_CID: '1' }), options());
     await eventually(() => containers().length === 1);

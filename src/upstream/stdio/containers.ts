@@ -3,6 +3,7 @@ import { readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { StdioDefinition } from '../../core/server.js';
 import { ensurePrivateDir } from '../../lib/private-dir.js';
+import { labelScript } from './container-script.js';
 import { isOwnerGone } from './orphans.js';
 
 /** Programs whose `run` starts what outlives them: ending the client does not end the container (moby/moby#20171). */
@@ -54,6 +55,7 @@ export interface Contained {
  * Makes the container of a `docker run` findable: by a label of this session, and by the file docker writes its id to.
  * @param directory where the ids are kept; undefined: the label alone serves.
  * @param owner the marker value of this session, by which a later engine sees that ours is gone.
+ * In `sh -c "docker run ..."` the label alone, where the script can be understood.
  * @returns undefined for every other program.
  */
 export async function contain(
@@ -63,23 +65,20 @@ export async function contain(
   directory: string | undefined,
 ): Promise<Contained | undefined> {
   const at = runPosition(definition);
-  if (at === undefined) return undefined;
+  if (at === undefined) return containScript(definition, owner, env, directory);
   const before = definition.args.slice(0, at);
   const flags = before.filter((word, index) => !(index === at - 1 && word === 'container'));
   const after = definition.args.slice(at + 1);
   const own = idFileOf(after);
-  const stem = owner.slice(owner.lastIndexOf('/') + 1);
-  if (directory !== undefined) await ensurePrivateDir(directory);
-  const idFile = own ?? (directory === undefined ? undefined : join(directory, `${stem}.cid`));
-  const noteFile = directory === undefined ? undefined : join(directory, `${stem}.json`);
+  const idFile = own ?? (directory === undefined ? undefined : join(directory, `${stemOf(owner)}.cid`));
   const note: ContainerNote = {
     owner,
     command: definition.command,
     flags,
-    env: Object.fromEntries(Object.entries(definition.env).filter(([name]) => WHERE.test(name))),
+    env: whereOf(definition.env),
     idFile: idFile ?? '',
   };
-  if (noteFile) await writeFile(noteFile, JSON.stringify(note), { mode: 0o600 });
+  const noteFile = await keepNote(note, directory);
   const added = [
     ...(own === undefined && idFile !== undefined ? [`--cidfile=${idFile}`] : []),
     `--label=${LABEL}=${owner}`,
@@ -91,6 +90,39 @@ export async function contain(
       await forget([noteFile, own === undefined ? idFile : undefined]);
     },
   };
+}
+
+/** A shell script that calls the engine: only the label can be written into it, since an id file serves one call alone. */
+async function containScript(
+  { command, args, env: own }: StdioDefinition,
+  owner: string,
+  env: Readonly<Record<string, string>>,
+  directory: string | undefined,
+): Promise<Contained | undefined> {
+  const script = labelScript(command, args, `${LABEL}=${owner}`);
+  if (!script) return undefined;
+  const where = { ...whereOf(own), ...whereOf(script.env) };
+  const note = { owner, command: script.engine, flags: script.flags, env: where, idFile: '' };
+  const noteFile = await keepNote(note, directory);
+  return {
+    args: script.args,
+    remove: async () => {
+      await removeContainer(note, { ...env, ...where });
+      await forget([noteFile]);
+    },
+  };
+}
+
+const stemOf = (owner: string): string => owner.slice(owner.lastIndexOf('/') + 1);
+const whereOf = (env: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => WHERE.test(name)));
+
+async function keepNote(note: ContainerNote, directory: string | undefined): Promise<string | undefined> {
+  if (directory === undefined) return undefined;
+  await ensurePrivateDir(directory);
+  const file = join(directory, `${stemOf(note.owner)}.json`);
+  await writeFile(file, JSON.stringify(note), { mode: 0o600 });
+  return file;
 }
 
 /**
