@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'dotenv';
+import { homePath } from '../config/home.js';
 import { type Environment, type Platform, resolveSettings, type Settings } from '../config/settings.js';
 import { RuntimeError } from '../core/errors.js';
 
@@ -30,15 +31,9 @@ export function loadSettings(flags: GlobalFlags): { settings: Settings; environm
     ...(flags.config === undefined ? {} : { MCP_RUNTIME_CONFIG: flags.config }),
     ...(flags.logLevel === undefined ? {} : { LOG_LEVEL: flags.logLevel }),
   };
-  const file = flags.envFile ?? join(homeOf(given, platform), '.env');
+  const file = flags.envFile ?? join(homePath(given, platform), '.env');
   const environment = { ...readEnvFile(file, flags.envFile !== undefined), ...withoutEmpty(given) };
   return { settings: resolveSettings(environment, platform), environment };
-}
-
-/** The home is needed to find the file that holds the other settings, which may be bad while this one is good. */
-function homeOf(environment: Environment, platform: Platform): string {
-  const { MCP_RUNTIME_HOME, XDG_DATA_HOME, LOCALAPPDATA } = environment;
-  return resolveSettings({ MCP_RUNTIME_HOME, XDG_DATA_HOME, LOCALAPPDATA }, platform).home;
 }
 
 function readEnvFile(path: string, named: boolean): Record<string, string> {

@@ -1,5 +1,6 @@
 import { errorTable, RuntimeError } from '../core/errors.js';
 import { printable } from '../lib/printable.js';
+import { isDebugging } from './debug.js';
 
 /** The only place that writes to stdout, besides the MCP face over stdio. */
 export interface Output {
@@ -26,6 +27,9 @@ export function createOutput(options: { json: boolean }): Output {
       const known = error instanceof RuntimeError ? error : internal(error);
       if (options.json) await write(`${JSON.stringify({ error: known.toJSON() })}\n`);
       else process.stderr.write(`${describeError(known)}\n`);
+      // What the message asks for: the place, for who mends it.
+      if (known.code === 'INTERNAL' && isDebugging(process.argv) && error instanceof Error)
+        process.stderr.write(`${printable(String(error.stack))}\n`);
       return errorTable[known.code].exit;
     },
   };

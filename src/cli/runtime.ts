@@ -9,6 +9,7 @@ import type { Environment, Settings } from '../config/settings.js';
 import type { Caller } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import type { Logger } from '../lib/log.js';
+import { packageFile } from '../lib/package-file.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 import type { RuntimePort } from '../operations/table.js';
 import type { EngineDirectory } from '../wire/engine-directory.js';
@@ -31,7 +32,7 @@ export interface OpenOptions {
   readonly note: (text: string) => void;
 }
 
-const BIN = fileURLToPath(new URL('../bin.js', import.meta.url));
+const BIN = fileURLToPath(packageFile('dist/bin.js'));
 
 /**
  * Joins the engine of the home, and starts it when there is none. Where that cannot be, an engine of its own in this
@@ -140,6 +141,9 @@ export async function engineDirectory(settings: Settings): Promise<EngineDirecto
   const { openEngineDirectory } = await import('../wire/engine-directory.js');
   return openEngineDirectory({ home: settings.home, runtimeDir: process.env['XDG_RUNTIME_DIR'] });
 }
+
+/** Where an engine of the home says how it is reached. */
+export const engineDescriptor = (settings: Settings): string => join(settings.home, 'engine', 'engine.json');
 
 export const engineLog = (settings: Settings): string => join(settings.home, 'engine', 'engine.log');
 

@@ -1,5 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Settings } from '../config/settings.js';
 import { sha256 } from '../lib/hash.js';
 import { createLogger } from '../lib/log.js';
 import type { RuntimePort } from '../operations/table.js';
@@ -7,7 +10,14 @@ import { type GlobalFlags, loadSettings } from './environment.js';
 import { lazyPort } from './lazy-port.js';
 import { createOutput } from './output.js';
 import { portOf } from './port.js';
-import { type OpenOptions, openEmbedded, openRemote, openShared, type RuntimeHandle } from './runtime.js';
+import {
+  engineDescriptor,
+  type OpenOptions,
+  openEmbedded,
+  openRemote,
+  openShared,
+  type RuntimeHandle,
+} from './runtime.js';
 import { untilStopped } from './signals.js';
 import { packageVersion } from './version.js';
 
@@ -42,14 +52,26 @@ export async function serve(flags: ServeFlags): Promise<number> {
     const { settings, environment } = loadSettings(flags);
     const logger = createLogger(settings.logLevel);
     const options = { settings, environment, logger, name: `serve ${flags.transport}`, note: output.note };
-    opening = openRuntime(flags, options);
-    // The client is greeted while the engine is still on its way: it has a time-out too.
-    const port = lazyPort(opening.then((runtime) => runtime.port));
+    const open = () => {
+      const runtime = openRuntime(flags, options);
+      opening = runtime;
+      return runtime;
+    };
+    // The client is greeted while the engine is still on its way: it has a time-out too. A process that has yet to start
+    // is on its way first; what this process has to do for it waits until the client was greeted.
+    let greet: () => void = () => {};
+    const greeted = new Promise<void>((resolve) => {
+      greet = resolve;
+    });
+    const started = mustStartEngine(flags, settings) ? open() : greeted.then(open);
+    const port = lazyPort(started.then((runtime) => runtime.port));
     face =
       flags.transport === 'stdio'
         ? await serveOverStdio(port, flags, options)
         : await serveOverHttp(port, flags, options);
-    const failed = opening.then(
+    await pendingInput();
+    greet();
+    const failed = started.then(
       () => new Promise<never>(() => {}),
       (error: unknown) => Promise.reject(error),
     );
@@ -64,6 +86,15 @@ export async function serve(flags: ServeFlags): Promise<number> {
     const runtime = await opening?.catch(() => undefined);
     await Promise.all([closing, runtime?.close()]);
   }
+}
+
+/** Whether no engine of the home has told where it is: then one has to be started, which takes longest of all. */
+const mustStartEngine = ({ engine }: ServeFlags, settings: Settings): boolean =>
+  engine === 'shared' && !existsSync(engineDescriptor(settings));
+
+/** Resolves when what a client had already said was read and answered: once round the event loop for each. */
+async function pendingInput(): Promise<void> {
+  for (let round = 0; round < 2; round++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 function openRuntime(flags: ServeFlags, options: OpenOptions): Promise<RuntimeHandle> {
@@ -122,6 +153,10 @@ async function serveOverHttp(
 
 /** What of the upstream servers is shown. Whether whole ones are pinned must be known before the engine is there. */
 async function exposureOf(flags: ServeFlags, { settings, environment }: OpenOptions) {
+  const pins = (flags.pin ?? []).map(pinOf);
+  // Most files pin nothing, and reading one by the rules takes as long as greeting the client.
+  const text = await readFile(settings.configPath, 'utf8').catch(() => '');
+  if (!/"pin"|\\u/.test(text)) return { pins, wholePins: false };
   const { readServersFile } = await import('../config/servers-file.js');
   const { definitions } = await readServersFile(settings.configPath, {
     environment,
@@ -129,7 +164,7 @@ async function exposureOf(flags: ServeFlags, { settings, environment }: OpenOpti
     baseDirectory: dirname(settings.configPath),
   });
   return {
-    pins: (flags.pin ?? []).map(pinOf),
+    pins,
     wholePins: definitions.some(({ pin }) => pin === true),
   };
 }

@@ -2,9 +2,9 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { RuntimeError } from '../core/errors.js';
 import type { LogLevel } from '../lib/log.js';
+import { type Environment, homePath, type Platform } from './home.js';
 
-/** Environment variables as they come from outside. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type { Environment, Platform };
 
 const text = z.string().trim().min(1).optional();
 const flag = (byDefault: boolean) =>
@@ -101,12 +101,6 @@ export interface Settings {
   readonly httpToken: string | undefined;
 }
 
-export interface Platform {
-  readonly name: string;
-  readonly homeDirectory: string;
-  readonly workingDirectory: string;
-}
-
 /**
  * Makes the settings from the environment. An empty variable counts as not set: launchers often pass those.
  * @throws RuntimeError CONFIG_INVALID naming each bad variable and what it may be; values of secrets are not repeated.
@@ -125,7 +119,7 @@ export function resolveSettings(environment: Environment, platform: Platform): S
   }
   const raw = parsed.data;
   const absolute = (path: string) => (isAbsolute(path) ? path : resolve(platform.workingDirectory, path));
-  const home = absolute(raw.MCP_RUNTIME_HOME ?? defaultHome(environment, platform));
+  const home = homePath(environment, platform);
   return Object.freeze<Settings>({
     home,
     configPath:
@@ -166,13 +160,4 @@ export function resolveSettings(environment: Environment, platform: Platform): S
     },
     httpToken: raw.MCP_RUNTIME_TOKEN,
   });
-}
-
-/** The platform's place for a program's data. */
-function defaultHome(environment: Environment, platform: Platform): string {
-  const { homeDirectory } = platform;
-  if (platform.name === 'darwin') return join(homeDirectory, 'Library', 'Application Support', 'mcp-runtime');
-  if (platform.name === 'win32')
-    return join(environment['LOCALAPPDATA'] ?? join(homeDirectory, 'AppData', 'Local'), 'mcp-runtime');
-  return join(environment['XDG_DATA_HOME'] || join(homeDirectory, '.local', 'share'), 'mcp-runtime');
 }

@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
+import { packageFile } from '../../lib/package-file.js';
 import type { Embedder } from './embedder.js';
 
-const WORKER = new URL('./local-model-worker.js', import.meta.url);
+const WORKER = packageFile('dist/catalog/search/local-model-worker.js');
 
 /** What the worker is asked, and what it answers. */
 export type ModelRequest = { readonly id: number; readonly texts: readonly string[] };

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { packageFile } from '../../lib/package-file.js';
 import { createWordPiece } from './wordpiece.js';
 
 const MAGIC = 0x3154434d;
-const TABLE = new URL('../../../assets/embedder/table.bin', import.meta.url);
+const TABLE = packageFile('assets/embedder/table.bin');
 
 /** A table of one vector per word piece: a text's vector is the sum of its pieces' vectors. Answers at once. */
 export interface StaticEmbedder {

@@ -1,0 +1,132 @@
+// npm run build [-- --clean]
+// Builds into a directory of its own and then puts each file that is different in its place, so that who runs `dist`
+// meanwhile never finds it half empty. The modules are for the library face, its types and the tests; `dist/command` is
+// the command in a few chunks (docs/adr/0011-command-in-chunks.md).
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { rolldown } from 'rolldown';
+
+const project = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(project, 'dist');
+/** A program that runs may still load chunks of the build before, and someone else may have built meanwhile. */
+const KEEP_MS = 3_600_000;
+
+/** What a way to start needs goes into one chunk; a dependency goes into the first that wants it. */
+const CHUNKS = [
+  ['command', /\/src\/cli\/main\.ts$/],
+  ['settings', /\/src\/cli\/(environment|output)\.ts$/],
+  ['serve', /\/src\/cli\/serve\.ts$/],
+  ['mcp', /\/src\/mcp\/(face|serve-stdio)\.ts$/],
+  ['wire', /\/src\/wire\/(join-or-start|engine-directory)\.ts$/],
+  ['engine', /\/src\/cli\/(compose|engine-process)\.ts$/],
+  ['http', /\/src\/http\/(face|guard)\.ts$/],
+];
+
+/** All of zod's languages are behind one name; every message of ours is English. */
+const onlyEnglish = {
+  name: 'only-english',
+  load: {
+    filter: { id: /zod\/v4\/locales\/index\.js$/ },
+    handler: () => "export { default as en } from './en.js';",
+  },
+};
+
+async function bundle(out) {
+  const common = {
+    cwd: project,
+    platform: 'node',
+    // For packages without an export map: their UMD face asks for files that a bundler cannot see.
+    resolve: { mainFields: ['module', 'main'] },
+    plugins: [onlyEnglish],
+    // Native parts, and what is optional or rarely needed and large.
+    external: [/^zeromq$/, /^libsql$/, /^@lat\.md\//, /^gpt-tokenizer/, /^json-p3$/],
+    transform: { target: 'node20' },
+    treeshake: {
+      moduleSideEffects: [{ test: /\/node_modules\/(zod|@modelcontextprotocol)\//, sideEffects: false }],
+    },
+    // What cannot be found would only show when it is needed.
+    onLog: (_level, log, report) => {
+      if (log.code === 'UNRESOLVED_IMPORT') report('error', log);
+    },
+  };
+  const write = {
+    sourcemap: true,
+    sourcemapExcludeSources: true,
+    charset: 'ascii',
+    comments: { legal: true, annotation: false, jsdoc: false },
+  };
+  const command = await rolldown({ ...common, input: { main: 'src/cli/main.ts' } });
+  await command.write({
+    ...write,
+    dir: join(out, 'command'),
+    format: 'cjs',
+    strict: true,
+    entryFileNames: '[name].cjs',
+    chunkFileNames: '[name]-[hash].cjs',
+    codeSplitting: {
+      groups: CHUNKS.map(([name, test], index) => ({ name, test, priority: CHUNKS.length - index })),
+    },
+  });
+  await command.close();
+  const bin = await rolldown({ ...common, input: { bin: 'src/bin.ts' } });
+  await bin.write({ ...write, dir: join(out, 'bin'), format: 'esm', entryFileNames: 'bin.js' });
+  await bin.close();
+}
+
+/** @returns what is wrong with types, if anything: then there are modules all the same. */
+async function compile(out) {
+  const tsc = join(project, 'node_modules/typescript/bin/tsc');
+  const run = promisify(execFile)(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', out], {
+    cwd: project,
+  });
+  return run.then(() => undefined).catch(({ stdout, stderr }) => `${stdout}${stderr}`);
+}
+
+async function filesIn(directory) {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1));
+}
+
+/** Each file takes the place of the one before in one step; what is the same stays, what is no longer made goes. */
+async function install(built, keepMs) {
+  const files = await filesIn(built);
+  for (const file of files.sort(entryLast)) {
+    const [made, target] = [join(built, file), join(dist, file)];
+    const [now, before] = await Promise.all([readFile(made), readFile(target).catch(() => undefined)]);
+    if (before?.equals(now)) continue;
+    await mkdir(dirname(target), { recursive: true });
+    await rename(made, target);
+  }
+  const made = new Set(files);
+  for (const file of await filesIn(dist)) {
+    if (made.has(file)) continue;
+    const { mtimeMs } = await stat(join(dist, file)).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs >= keepMs) await rm(join(dist, file), { force: true });
+  }
+}
+
+/** The chunks first, then who loads them. */
+const entryLast = (a, b) => Number(/^(bin|command.main)\b/.test(a)) - Number(/^(bin|command.main)\b/.test(b));
+
+// Within the project, so that a rename stays within one file system.
+const cache = join(project, 'node_modules/.cache');
+await mkdir(cache, { recursive: true });
+const work = await mkdtemp(join(cache, 'build-'));
+try {
+  const [modules, chunks] = [join(work, 'modules'), join(work, 'chunks')];
+  const [wrong] = await Promise.all([compile(modules), bundle(chunks)]);
+  for (const file of ['bin.js', 'bin.js.map']) await rename(join(chunks, 'bin', file), join(modules, file));
+  await rename(join(chunks, 'command'), join(modules, 'command'));
+  await install(modules, process.argv.includes('--clean') ? 0 : KEEP_MS);
+  if (wrong !== undefined) throw new Error(wrong);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+} finally {
+  await rm(work, { recursive: true, force: true });
+}

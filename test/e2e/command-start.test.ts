@@ -1,0 +1,116 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { eventually } from '../support/processes.js';
+import { bin, good, type Workplace, workplace } from '../support/runtime.js';
+
+const place = workplace({ engine: 'shared' });
+
+/** What a client says first, and what it asks then; answers come in the order of the questions. */
+const HELLO = [
+  {
+    id: 1,
+    method: 'initialize',
+    params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'start', version: '1' } },
+  },
+  { method: 'notifications/initialized' },
+  { id: 2, method: 'tools/list' },
+  {
+    id: 3,
+    method: 'tools/call',
+    params: {
+      name: 'execute_tool',
+      arguments: { server_name: 'one', tool_name: 'echo', arguments: { text: 'here' } },
+    },
+  },
+];
+
+/** Starts a front-end by a command line of our own, asks, and waits until it ended. @returns its answers by id. */
+async function ask(command: string, args: string[], { env }: Workplace, messages: object[] = HELLO) {
+  const child: ChildProcessWithoutNullStreams = spawn(command, args, { env: { ...process.env, ...env } });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  for (const message of messages) child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+  const expected = messages.filter((message) => 'id' in message).length;
+  await eventually(() => stdout.split('\n').length > expected || child.exitCode !== null, 25_000);
+  child.stdin.end();
+  const code = await ended;
+  const answers = new Map(
+    stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as { id: number; result: unknown })
+      .map((message) => [message.id, JSON.stringify(message.result)]),
+  );
+  return { code, answers, stderr };
+}
+
+const cacheFiles = ({ home }: Workplace) => readdirSync(join(home, 'code-cache')).sort();
+
+describe('the start of the command', () => {
+  it('works where a process may open no more than 64 files', async () => {
+    const here = place();
+    here.servers({ one: good() });
+    const { code, answers, stderr } = await ask(
+      'prlimit',
+      ['--nofile=64', process.execPath, bin, 'serve'],
+      here,
+    );
+    expect(answers.get(2), stderr).toContain('search_tools');
+    expect(answers.get(3), stderr).toContain('here');
+    expect(code).toBe(0);
+  });
+
+  it('keeps what was compiled for the next start, for this user alone, and does without what is damaged', async () => {
+    const here = place();
+    here.servers({ one: good() });
+    const serve = [bin, 'serve'];
+    await ask(process.execPath, serve, here);
+    const [file] = cacheFiles(here).filter((name) => name.startsWith('serve-'));
+    const path = join(here.home, 'code-cache', String(file));
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(statSync(join(here.home, 'code-cache')).mode & 0o777).toBe(0o700);
+    const whole = readFileSync(path);
+
+    // Used as it is: a start that finds everything leaves the file alone.
+    await ask(process.execPath, serve, here);
+    expect(readFileSync(path).equals(whole)).toBe(true);
+
+    // V8 would run a damaged byte; the hash says no, and the file is made anew.
+    const damaged = Buffer.from(whole);
+    damaged.writeUInt8(damaged.readUInt8(damaged.length >> 1) ^ 0x55, damaged.length >> 1);
+    writeFileSync(path, damaged);
+    const after = await ask(process.execPath, serve, here);
+    expect(after.answers.get(3), after.stderr).toContain('here');
+    expect(readFileSync(path).equals(damaged)).toBe(false);
+
+    // What others could have written is not trusted either.
+    chmodSync(path, 0o666);
+    const open = await ask(process.execPath, serve, here);
+    expect(open.answers.get(3), open.stderr).toContain('here');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it('says where in the source something went wrong, when it is run again as it asks', async () => {
+    const here = place();
+    here.servers({});
+    const breaker = join(here.folder, 'breaker.cjs');
+    writeFileSync(breaker, "process.stdout.write = () => { throw new Error('broken'); };\n");
+    const { stderr } = await ask(
+      process.execPath,
+      ['--require', breaker, bin, 'ps', '--log-level', 'debug'],
+      here,
+      [],
+    );
+    expect(stderr).toContain('broken');
+    expect(stderr).toMatch(/src\/cli\/output\.ts:\d+/);
+  });
+});
