@@ -200,6 +200,17 @@ function build(finish: (code: number) => void): Command {
     run,
   );
 
+  command('audit', 'show who had what done, or verify that the log is as it was written')
+    .option('--verify', 'look for changed, moved and missing records', false)
+    .option('--known <hash>', 'with --verify: a hash that was told earlier must still be there')
+    .option('--server <glob>', 'only of these servers')
+    .option('--tool <glob>', 'only of these tools')
+    .option('--client <glob>', 'only of these clients')
+    .option('--outcome <glob>', 'only what ended so: ok, tool-error, or the code of an error')
+    .option('--since <time>', 'only since then')
+    .option('--limit <count>', 'the last so many', Number, 100)
+    .action(run(async (flags) => (await import('./audit.js')).audit(flags)));
+
   command('doctor', 'check this machine and the configuration, and explain').action(
     run(async (flags: GlobalFlags) => (await import('./doctor.js')).doctor(flags)),
   );

@@ -50,6 +50,8 @@ const rawSettings = z.object({
   ENGINE_IDLE_TIMEOUT: whole(1800, 0, 31_536_000),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('warn'),
 });
+  AUDIT: flag(true),
+  AUDIT_MAX_MB: whole(32, 1, 10_000),
 
 /** Resolved, frozen. Paths are absolute, times in milliseconds. */
 export interface Settings {
@@ -77,6 +79,8 @@ export interface Settings {
   readonly logLevel: LogLevel;
   readonly discovery:
     | {
+  /** Bytes that the audit log may take; undefined: none is written. */
+  readonly auditBytes: number | undefined;
         readonly url: string;
         readonly apiKey?: string | undefined;
         readonly encryptionKey?: string | undefined;

@@ -224,6 +224,13 @@ export const errorTable = {
     exit: 14,
     says: 'This is not supported here.',
   },
+  AUDIT_BROKEN: {
+    audience: 'operator',
+    retryable: false,
+    http: 500,
+    exit: 15,
+    says: 'The audit log is not as it was written.',
+  },
   INTERNAL: {
     audience: 'operator',
     retryable: false,

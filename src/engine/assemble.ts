@@ -5,8 +5,10 @@ import type { VisionOptions } from '../content/vision.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { UpstreamSession } from '../core/upstream.js';
 import type { Emitter } from '../lib/emitter.js';
+import { Journal } from '../lib/journal/writer.js';
 import { TaskQueue } from '../tasks/task-queue.js';
 import { Admission } from './admission.js';
+import { AuditTrail } from './audit-trail.js';
 import { type Discovery, openDiscovery } from './discovery.js';
 import type { EngineOptions } from './engine-options.js';
 import { Executor } from './executor.js';
@@ -21,12 +23,16 @@ import { taskLink } from './task-link.js';
 import { failWithServer } from './waiting-tasks.js';
 import { inWorkspace, workspaceOf } from './workspace.js';
 
+/** What a killed engine loses of its audit log at most, ms. */
+const AUDIT_GATHER_MS = 250;
+
 /** What an engine is made of. */
 export interface Parts {
   readonly library: Library;
   readonly catalog: Catalog;
   readonly gate: Gate;
   readonly admission: Admission;
+  readonly audit: AuditTrail;
   readonly content: ContentManager;
   readonly supervisor: Supervisor;
   readonly learner: Learner;
@@ -44,6 +50,7 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
   const library = openLibrary(settings, logger, events);
   const { catalog } = library;
   const gate = new Gate(catalog);
+  const audit = new AuditTrail(journalOf(options), catalog);
   const content = await ContentManager.open({
     directory: options.contentDirectory,
     maxResultTokens: settings.maxResultTokens,
@@ -99,7 +106,10 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
     workers: settings.queueWorkers,
     logger,
     answerMs: settings.answerMs,
-    run: (task, context) => executor.run(task, { ...context, client: taskLink(task, context) }),
+    run: (task, context) => {
+      const call = executor.run(task, { ...context, client: taskLink(task, context) });
+      return audit.task(task, context.taskId, call);
+    },
   });
   tasks.subscribe((event) => events.emit(event));
   events.subscribe((event) => failWithServer(event, { catalog, tasks }));
@@ -109,13 +119,22 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
       .apply()
       .catch((error: unknown) => logger.error({ error: String(error) }, 'the index could not be applied'));
   });
-  const roster: Roster = new Roster(options.servers, { library, gate, supervisor, tasks, discovery, emit });
+  const roster: Roster = new Roster(options.servers, {
+    library,
+    gate,
+    audit,
+    supervisor,
+    tasks,
+    discovery,
+    emit,
+  });
   const learning = new Learning(catalog, learner, discovery);
   return {
     library,
     catalog,
     gate,
     admission,
+    audit,
     content,
     supervisor,
     learner,
@@ -126,6 +145,18 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
     discovery,
     roster,
   };
+}
+
+/** All engines of a home write to one journal. */
+function journalOf({ settings, logger }: EngineOptions): Journal | undefined {
+  const { home, auditBytes } = settings;
+  if (auditBytes === undefined) return undefined;
+  return new Journal({
+    directory: join(home, 'audit'),
+    maxBytes: auditBytes,
+    gatherMs: AUDIT_GATHER_MS,
+    onError: (error) => logger.error({ error: String(error) }, 'the audit log could not be written'),
+  });
 }
 
 /** Hands on what a server tells everybody who uses it. */

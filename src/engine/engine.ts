@@ -147,7 +147,13 @@ export class RuntimeEngine implements RuntimePort {
   }
 
   async manage_server(input: In<'manage_server'>, context: OperationContext): Promise<Out<'manage_server'>> {
-    return manageServer(this.#parts, input, context);
+    const { server_name: server, action } = input;
+    return this.#parts.audit.act(
+      action,
+      context.caller,
+      { server },
+      manageServer(this.#parts, input, context),
+    );
   }
 
   async list_running_servers(
@@ -164,13 +170,14 @@ export class RuntimeEngine implements RuntimePort {
 
   async execute_tool(input: In<'execute_tool'>, context: OperationContext): Promise<Out<'execute_tool'>> {
     this.#refuseWhenClosing();
-    return this.#clients.during(context, async (during) => {
+    const outcome = this.#clients.during(context, async (during) => {
       const { server_name: server, tool_name: tool } = input;
       const wanted = { server, tool, arguments: input.arguments };
       const confirmed = await this.#parts.admission.admit(wanted, during);
       if (input.in_background) return this.#background.submit(input, during, confirmed);
       return this.#foreground.run(input, during, confirmed);
     });
+    return this.#parts.audit.call(input, context.caller, outcome);
   }
 
   async list_exposed(input: In<'list_exposed'>, context: OperationContext): Promise<Out<'list_exposed'>> {
@@ -182,7 +189,8 @@ export class RuntimeEngine implements RuntimePort {
     context: OperationContext,
   ): Promise<Out<'forward_request'>> {
     this.#refuseWhenClosing();
-    return this.#clients.during(context, (during) => this.#parts.forwarding.request(input, during));
+    const outcome = this.#clients.during(context, (during) => this.#parts.forwarding.request(input, during));
+    return this.#parts.audit.request(input, context.caller, outcome);
   }
 
   async poll_task_result(
@@ -261,12 +269,12 @@ export class RuntimeEngine implements RuntimePort {
   }
 
   async #close(): Promise<void> {
-    const { learner, tasks, supervisor, content, library, discovery } = this.#parts;
+    const { learner, tasks, supervisor, content, library, discovery, audit } = this.#parts;
     learner.close();
     // Servers are ended while tasks wind up: a task may hang in a call that only the end of its server ends.
     await Promise.all([tasks.close(), supervisor.close(), discovery.close()]);
     content.close();
-    await library.close();
+    await Promise.all([library.close(), audit.close()]);
   }
 
   #taskCounts(): Record<string, number> {

@@ -3,6 +3,7 @@ import type { ServersFile } from '../config/servers-file.js';
 import { RuntimeError } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { TaskQueue } from '../tasks/task-queue.js';
+import type { AuditTrail } from './audit-trail.js';
 import type { Discovery } from './discovery.js';
 import type { Gate } from './gate.js';
 import type { Library } from './library.js';
@@ -11,6 +12,7 @@ import type { Supervisor } from './supervisor.js';
 interface RosterParts {
   readonly library: Library;
   readonly gate: Gate;
+  readonly audit: AuditTrail;
   readonly supervisor: Supervisor;
   readonly tasks: TaskQueue;
   readonly discovery: Discovery;
@@ -47,6 +49,7 @@ export class Roster {
     if (problem !== undefined && this.#hasPolicy) return;
     this.#hasPolicy = problem === undefined;
     this.#parts.gate.setPolicy(file.policy, problem);
+    void this.#parts.audit.act('policy', undefined, { valid: problem === undefined }, Promise.resolve());
     const servers = this.#parts.library.catalog.entries().map(({ definition }) => definition.name);
     this.#parts.emit({ type: 'catalog-changed', servers });
   }

@@ -1,0 +1,136 @@
+import type { Catalog } from '../catalog/catalog.js';
+import type { Caller } from '../core/caller.js';
+import { RuntimeError } from '../core/errors.js';
+import type { Payload } from '../core/payload.js';
+import type { Entry, Journal } from '../lib/journal/writer.js';
+import { oneLine } from '../lib/printable.js';
+import type { OperationInput as In, OperationOutput as Out } from '../operations/table.js';
+import type { TaskSpec } from '../tasks/task-spec.js';
+
+/** Looked into for `isError`; what is larger is taken for a success. */
+const MOST_BYTES = 65_536;
+const MAX_NAME = 256;
+const MAX_KEYS = 50;
+
+type Facts = Readonly<Record<string, unknown>>;
+
+/** Writes down who had what done, when, and how it ended. Of arguments only their shape, of results nothing. */
+export class AuditTrail {
+  readonly #journal: Journal | undefined;
+  readonly #catalog: Catalog;
+
+  /** @param journal undefined where nothing is to be written. */
+  constructor(journal: Journal | undefined, catalog: Catalog) {
+    this.#journal = journal;
+    this.#catalog = catalog;
+  }
+
+  /** A call that somebody makes or hands in. */
+  call(input: In<'execute_tool'>, caller: Caller, outcome: Promise<Out<'execute_tool'>>): typeof outcome {
+    const { server_name: server, tool_name: tool } = input;
+    return this.#watch('call', caller, outcome, {
+      facts: () => ({
+        server: named(server),
+        tool: named(tool),
+        args: this.#shape(server, tool, input.arguments),
+      }),
+      ended: (output) =>
+        output.status === 'completed'
+          ? { outcome: resultOf(output.result) }
+          : { outcome: output.status, task: output.task_id },
+    });
+  }
+
+  /** What a task did when its turn had come. */
+  task<T extends Payload>(spec: TaskSpec, id: string, outcome: Promise<T>): Promise<T> {
+    const facts = { server: named(spec.server), tool: named(spec.tool), task: id };
+    return this.#watch('task', spec, outcome, {
+      facts: () => facts,
+      ended: (result) => ({ outcome: resultOf(result) }),
+    });
+  }
+
+  /** A request that is handed on to a server as it is. */
+  request(
+    input: In<'forward_request'>,
+    caller: Caller,
+    outcome: Promise<Out<'forward_request'>>,
+  ): typeof outcome {
+    const { server_name: server, method, params } = input;
+    return this.#watch(method === 'tools/call' ? 'call' : 'request', caller, outcome, {
+      facts: () => {
+        if (method !== 'tools/call') return { server: named(server), method: named(method) };
+        const tool = named(params['name']);
+        return { server: named(server), tool, args: this.#shape(server, tool, params['arguments']) };
+      },
+      ended: ({ result }) => ({ outcome: method === 'tools/call' ? resultOf(result) : 'ok' }),
+    });
+  }
+
+  /** Something else that changes what runs or what may run. */
+  act<T>(event: string, caller: Caller | undefined, facts: Facts, outcome: Promise<T>): Promise<T> {
+    return this.#watch(event, caller, outcome, { facts: () => facts, ended: () => ({ outcome: 'ok' }) });
+  }
+
+  /** Writes what was gathered. Never rejects. */
+  async close(): Promise<void> {
+    await this.#journal?.flush();
+  }
+
+  #watch<T>(
+    event: string,
+    caller: Pick<Caller, 'principal' | 'clientName' | 'clientId'> | undefined,
+    outcome: Promise<T>,
+    tell: { facts(): Facts; ended(value: T): Facts },
+  ): Promise<T> {
+    const journal = this.#journal;
+    if (!journal) return outcome;
+    const begun = performance.now();
+    const record = (ended: () => Facts) => {
+      const [at, ms] = [Date.now(), Math.round(performance.now() - begun)];
+      journal.add(
+        (): Entry => ({ event, at, ...(caller ? who(caller) : {}), ...tell.facts(), ...ended(), ms }),
+      );
+    };
+    outcome.then(
+      (value) => record(() => tell.ended(value)),
+      (error: unknown) =>
+        record(() => ({ outcome: error instanceof RuntimeError ? error.code : 'INTERNAL' })),
+    );
+    return outcome;
+  }
+
+  /** Names that the tool's schema knows, with the kind and size of their values. Other names may be values themselves. */
+  #shape(server: string, tool: string, args: unknown): Readonly<Record<string, string>> {
+    if (typeof args !== 'object' || args === null) return {};
+    const schema = this.#catalog.tool(server, tool)?.inputSchema as { properties?: unknown } | undefined;
+    const known = new Set(Object.keys((schema?.properties ?? {}) as object));
+    const shape: Record<string, string> = {};
+    let others = 0;
+    for (const [name, value] of Object.entries(args)) {
+      if (known.has(name) && Object.keys(shape).length < MAX_KEYS) shape[named(name)] = kindOf(value);
+      else others += 1;
+    }
+    return others > 0 ? { ...shape, '...': `${others} more` } : shape;
+  }
+}
+
+const who = ({ principal, clientId, clientName }: Pick<Caller, 'principal' | 'clientName' | 'clientId'>) => ({
+  principal: named(principal),
+  client: named(clientName ?? ''),
+  client_id: clientId.slice(0, 8),
+});
+
+const named = (name: unknown): string => oneLine(String(name), MAX_NAME);
+
+function kindOf(value: unknown): string {
+  if (typeof value === 'string') return `string(${value.length})`;
+  if (Array.isArray(value)) return `array(${value.length})`;
+  if (value === null) return 'null';
+  return typeof value === 'object' ? `object(${Object.keys(value).length})` : typeof value;
+}
+
+function resultOf(result: Payload): string {
+  if (result.byteLength > MOST_BYTES) return 'ok';
+  return (result.value as { isError?: unknown } | null)?.isError === true ? 'tool-error' : 'ok';
+}

@@ -1,0 +1,212 @@
+import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../atomic-file.js';
+import { withFileLock } from '../file-lock.js';
+import { ensurePrivateDir } from '../private-dir.js';
+import {
+  fileName,
+  HEAD_FILE,
+  type Head,
+  hashOf,
+  type JournalRecord,
+  type Line,
+  LOCK_FILE,
+  ORIGIN,
+  parseHead,
+  parseLine,
+} from './record.js';
+import { journalFiles } from './verify.js';
+
+/** What is to be written; number, time and hash are the journal's. */
+export interface Entry {
+  readonly event: string;
+  readonly at: number;
+  readonly [key: string]: unknown;
+}
+
+export interface JournalOptions {
+  readonly directory: string;
+  /** Bytes of all files together, roughly; the oldest quarter goes when a new one begins. */
+  readonly maxBytes: number;
+  /** Ms that records are gathered before they are written together. */
+  readonly gatherMs: number;
+  onError(error: unknown): void;
+}
+
+/** Records that wait for a disk that takes nothing; what comes after them is counted alone. */
+const MOST_WAITING = 10_000;
+const FILES = 4;
+/** Longer than any line, so that the end of a file is found in it. */
+const TAIL_BYTES = 65_536;
+const LOCK_MS = 10_000;
+
+/**
+ * A file that is only added to, each line tied by its hash to the one before. Several processes may write to it, one at
+ * a time. `add` costs nothing that could be felt; a process that is killed loses what it gathered.
+ */
+export class Journal {
+  readonly #options: JournalOptions;
+  #waiting: (() => Entry)[] = [];
+  #lost = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  /** The end as this process wrote it last. */
+  #end: { readonly head: Head; readonly size: number } | undefined;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+  }
+
+  /** @param entry asked for when it is written, which is later. */
+  add(entry: () => Entry): void {
+    if (this.#waiting.length >= MOST_WAITING) {
+      this.#lost += 1;
+      return;
+    }
+    this.#waiting.push(entry);
+    this.#timer ??= setTimeout(() => void this.flush(), this.#options.gatherMs).unref();
+  }
+
+  /** Resolves when what was added before is written, or could not be. Never rejects. */
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#writing = this.#writing.then(() => this.#write());
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    const batch = this.#waiting;
+    if (batch.length === 0) return;
+    const lost = this.#lost;
+    const { directory } = this.#options;
+    try {
+      await ensurePrivateDir(directory);
+      const patience = AbortSignal.timeout(LOCK_MS);
+      await withFileLock(join(directory, LOCK_FILE), patience, () => this.#append(batch, lost));
+      this.#waiting = this.#waiting.slice(batch.length);
+      this.#lost -= lost;
+    } catch (error) {
+      // Kept, and tried again with what comes next. What was written half is seen as such then.
+      this.#end = undefined;
+      this.#options.onError(error);
+    }
+  }
+
+  async #append(batch: readonly (() => Entry)[], lost: number): Promise<void> {
+    const { directory, maxBytes } = this.#options;
+    let { head, extra, size } = await this.#open();
+    let file = await open(join(directory, head.last), 'a', 0o600);
+    try {
+      const entries = [...extra, ...batch.map((entry) => entry())];
+      if (lost > 0) entries.push({ event: 'lost', at: Date.now(), records: lost });
+      let text = '';
+      const put = (entry: Entry) => {
+        const { at, event, ...rest } = entry;
+        const record: JournalRecord = { n: head.n + 1, t: new Date(at).toISOString(), event, ...rest };
+        const json = JSON.stringify(record);
+        const hash = hashOf(head.hash, json);
+        head = { ...head, n: record.n, hash };
+        text += `${hash} ${json}\n`;
+      };
+      for (const entry of entries) {
+        if (size + text.length >= maxBytes / FILES) {
+          await file.appendFile(text);
+          await file.close();
+          ({ head, file } = await this.#rotate(head));
+          text = '';
+          size = 0;
+          put({ event: 'continues', at: Date.now(), after: head.hash });
+        }
+        put(entry);
+      }
+      await file.appendFile(text);
+      ({ size } = await file.stat());
+    } finally {
+      await file.close().catch(() => {});
+    }
+    await this.#note(head);
+    this.#end = { head, size };
+  }
+
+  /** Where to go on, and what has to be said first of how it was found. */
+  async #open(): Promise<{ head: Head; extra: Entry[]; size: number }> {
+    const { directory } = this.#options;
+    const files = await journalFiles(directory);
+    const last = files.at(-1);
+    const noted = parseHead(await readFile(join(directory, HEAD_FILE), 'utf8').catch(() => ''));
+    const [first = fileName(1)] = files;
+    if (last === undefined) {
+      const head: Head = noted ?? { n: 0, hash: ORIGIN, first, last: first };
+      // Noted before the first record, so that one that is missing later was taken away.
+      if (!noted) await this.#note(head);
+      if (head.n === 0) return { head, extra: [], size: 0 };
+      const next = { ...head, first: fileName(Number.parseInt(head.last, 10) + 1) };
+      const extra = [
+        { event: 'continues', at: Date.now(), after: head.hash },
+        broken(`all files up to record ${head.n} were gone`),
+      ];
+      return { head: { ...next, last: next.first }, extra, size: 0 };
+    }
+    const path = join(directory, last);
+    const { line, size, whole } = await tailOf(path);
+    if (this.#end?.head.last === last && this.#end.size === size)
+      return { head: this.#end.head, extra: [], size };
+    const extra: Entry[] = [];
+    if (!whole) {
+      const file = await open(path, 'a', 0o600);
+      await file.appendFile('\n').finally(() => file.close());
+      extra.push({ event: 'torn', at: Date.now() });
+    }
+    const found = { n: line?.record.n ?? 0, hash: line?.hash ?? ORIGIN };
+    if (!noted) extra.push(broken('the note of where it ended was gone'));
+    else if (found.n < noted.n || (found.n === noted.n && found.hash !== noted.hash))
+      extra.push(broken(`it went up to record ${noted.n}, and was found to end with ${found.n}`));
+    return { head: { ...found, first, last }, extra, size: size + (whole ? 0 : 1) };
+  }
+
+  async #rotate(head: Head): Promise<{ head: Head; file: FileHandle }> {
+    const { directory } = this.#options;
+    const last = fileName(Number.parseInt(head.last, 10) + 1);
+    const file = await open(join(directory, last), 'ax', 0o600);
+    const files = await journalFiles(directory);
+    const kept = files.slice(-FILES);
+    const next = { ...head, first: kept[0] ?? last, last };
+    // First the note: a file that it does not count on may be missing.
+    await this.#note(next);
+    for (const old of files.slice(0, -FILES)) await rm(join(directory, old), { force: true });
+    return { head: next, file };
+  }
+
+  #note(head: Head): Promise<void> {
+    const { n, hash, first, last } = head;
+    const text = `${JSON.stringify({ n, hash, first, last })}\n`;
+    return writeFileAtomic(join(this.#options.directory, HEAD_FILE), text, { sync: false });
+  }
+}
+
+const broken = (why: string): Entry => ({
+  event: 'broken',
+  at: Date.now(),
+  why: `The journal was changed: ${why}.`,
+});
+
+/** The last line that can be read, and whether the file ends with a whole one. */
+async function tailOf(path: string): Promise<{ line: Line | undefined; size: number; whole: boolean }> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    const from = Math.max(0, size - TAIL_BYTES);
+    const bytes = Buffer.alloc(size - from);
+    await file.read(bytes, 0, bytes.length, from);
+    const text = bytes.toString('utf8');
+    const lines = text.split('\n');
+    const line = lines
+      .reverse()
+      .map(parseLine)
+      .find((one) => one !== undefined);
+    return { line, size, whole: size === 0 || text.endsWith('\n') };
+  } finally {
+    await file.close();
+  }
+}
