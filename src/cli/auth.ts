@@ -11,6 +11,7 @@ import { untilStopped } from './signals.js';
 export interface AuthFlags extends GlobalFlags {
   readonly clientId?: string;
   readonly scope?: string;
+  readonly allowLocal?: boolean;
   readonly forget?: boolean;
 }
 
@@ -58,6 +59,7 @@ export async function authorize(server: string, flags: AuthFlags): Promise<numbe
       onUrl: (url) => output.note(`Open this address in a browser and allow the access:\n\n  ${url}\n`),
       client: flags.clientId === undefined ? undefined : { id: flags.clientId, secret },
       scope: flags.scope,
+      allowLocal: flags.allowLocal === true,
     });
     const text = asked ? `"${server}" is authorised.` : `"${server}" asks for no authorisation.`;
     await output.answer(text, { server, authorised: asked });

@@ -188,6 +188,7 @@ function build(finish: (code: number) => void): Command {
     .argument('<server>')
     .option('--client-id <id>', 'a client registered by hand; its secret in MCP_RUNTIME_CLIENT_SECRET')
     .option('--scope <scope>', 'what to ask for, instead of what the server says')
+    .option('--allow-local', 'a server on this machine may name an authority on this machine', false)
     .option('--forget', 'forget the tokens of the server', false)
     .action(run(async (server: string, flags) => (await import('./auth.js')).authorize(server, flags)));
 

@@ -239,6 +239,15 @@ describe('REM-05 authorisation servers that lure', () => {
     const own = new URL('http://127.0.0.1:8000/mcp');
     expect(allowedUrl('s', 'http://127.0.0.1:8000/token', own, 'endpoint').port).toBe('8000');
     expect(() => allowedUrl('s', 'http://127.0.0.1:9000/token', own, 'endpoint')).toThrow(/endpoint is/);
+    // A person may say that both are theirs; that opens this machine alone, and to its own servers alone.
+    expect(allowedUrl('s', 'http://127.0.0.1:9000/token', own, 'endpoint', true).port).toBe('9000');
+    const outside = new URL('https://mcp.example/mcp');
+    for (const [text, from] of [
+      ['http://127.0.0.1:9000/token', outside],
+      ['http://192.168.0.1/token', own],
+      ['http://169.254.169.254/latest', own],
+    ] as const)
+      expect(() => allowedUrl('s', text, from, 'endpoint', true)).toThrow(/endpoint is/);
   });
 
   it('a client registered by hand serves where none can be registered', async () => {

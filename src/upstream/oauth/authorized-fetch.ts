@@ -1,11 +1,13 @@
 import type { RemoteDefinition } from '../../core/server.js';
 import type { Logger } from '../../lib/log.js';
+import { scopesOfChallenge } from './discovery.js';
 import type { Fetch } from './safe-fetch.js';
 import { requestTokens } from './token-request.js';
 import type { Grant, TokenStore } from './token-store.js';
 
 /** How long one waits for another process that refreshes the same tokens, ms. */
 const REFRESH_MS = 20_000;
+const MAX_SCOPES = 100;
 
 /**
  * A fetch that shows a server the token its user was granted, and gets a new one when that has run out: once for all
@@ -51,6 +53,18 @@ export function authorizedFetch(
     return undefined;
   };
 
+  /** What the token lacks is asked for when the person authorises the server the next time. */
+  const remember = async (grant: Grant | undefined, challenge: string | null) => {
+    const wanted = /\binsufficient_scope\b/.test(challenge ?? '') ? scopesOfChallenge(challenge) : undefined;
+    const before = grant?.scopes ?? [];
+    const scopes = [...new Set([...before, ...(wanted ?? [])])];
+    if (!grant || scopes.length === before.length || scopes.length > MAX_SCOPES) return;
+    await store.exclusively(owner, AbortSignal.timeout(REFRESH_MS), async () => {
+      const now = await store.load(owner);
+      if (now) await store.save(owner, { ...now, scopes });
+    });
+  };
+
   return async (target, init) => {
     let grant = await store.load(owner);
     if (grant?.accessToken !== undefined && (grant.expiresAt ?? Number.POSITIVE_INFINITY) <= Date.now())
@@ -58,6 +72,7 @@ export function authorizedFetch(
     const token = grant?.accessToken;
     if (token === undefined) return send(target, init);
     const response = await send(target, withToken(init, token));
+    if (response.status === 403) await remember(grant, response.headers.get('www-authenticate'));
     if (response.status !== 401) return response;
     const next = await refresh(token);
     if (next?.accessToken === undefined || next.accessToken === token) return response;

@@ -2,8 +2,9 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { RemoteDefinition } from '../../core/server.js';
+import { challengeOf } from './challenge.js';
 import { type AuthorizationServer, discover } from './discovery.js';
-import { allowedUrl, authFailed, type Fetch, fetchJson } from './safe-fetch.js';
+import { authFailed, type Fetch, fetchJson } from './safe-fetch.js';
 import { requestTokens } from './token-request.js';
 import type { Grant, TokenStore } from './token-store.js';
 
@@ -16,6 +17,8 @@ export interface LoginOptions {
   /** A client that was registered by hand; otherwise one is registered. */
   readonly client?: { readonly id: string; readonly secret?: string | undefined } | undefined;
   readonly scope?: string | undefined;
+  /** A server on this machine may name an authorization server on this machine. */
+  readonly allowLocal?: boolean | undefined;
 }
 
 /**
@@ -29,14 +32,16 @@ export async function login(definition: RemoteDefinition, options: LoginOptions)
   const url = new URL(definition.url);
   const challenge = await challengeOf(definition, send);
   if (challenge === undefined) return false;
-  const authority = await discover(server, url, challenge, send);
+  const authority = await discover(server, url, challenge, send, options.allowLocal);
   const callback = await listenForCode(server, signal);
   try {
-    const client = options.client ?? (await register(server, url, authority, callback.redirectUri, send));
+    const client = options.client ?? (await register(server, authority, callback.redirectUri, send));
     const verifier = randomBytes(32).toString('base64url');
     const state = randomBytes(24).toString('base64url');
     const target = new URL(authority.authorizationEndpoint);
-    const scope = options.scope ?? authority.scopes.join(' ');
+    const before = await store.load({ server, url: definition.url });
+    const known = before?.tokenEndpoint === authority.tokenEndpoint.href ? (before.scopes ?? []) : [];
+    const scope = options.scope ?? [...new Set([...known, ...authority.scopes])].join(' ');
     for (const [key, value] of Object.entries({
       response_type: 'code',
       client_id: client.id,
@@ -49,12 +54,14 @@ export async function login(definition: RemoteDefinition, options: LoginOptions)
     }))
       target.searchParams.set(key, value);
     options.onUrl(target.href);
-    const code = await callback.code(state, authority.issuer);
+    const code = await callback.code(state, authority);
     const grant: Grant = {
       tokenEndpoint: authority.tokenEndpoint.href,
       resource: authority.resource,
       clientId: client.id,
       clientSecret: client.secret,
+      authMethod: methodFor(authority),
+      scopes: scope === '' ? [] : scope.split(' '),
     };
     const fields = {
       grant_type: 'authorization_code',
@@ -71,39 +78,10 @@ export async function login(definition: RemoteDefinition, options: LoginOptions)
   }
 }
 
-/** The challenge of its 401; undefined when it lets anyone in. */
-async function challengeOf(definition: RemoteDefinition, send: Fetch): Promise<string | undefined> {
-  const response = await send(definition.url, {
-    method: 'POST',
-    redirect: 'manual',
-    signal: AbortSignal.timeout(10_000),
-    headers: {
-      ...definition.headers,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-    },
-    body: JSON.stringify({
-      jsonrpc: '2.0',
-      id: 1,
-      method: 'initialize',
-      params: {
-        protocolVersion: '2025-11-25',
-        capabilities: {},
-        clientInfo: { name: 'mcp-runtime', version: '0' },
-      },
-    }),
-  }).catch(() => {
-    throw authFailed(definition.name, 'it cannot be reached');
-  });
-  void response.body?.cancel().catch(() => {});
-  return response.status === 401 ? (response.headers.get('www-authenticate') ?? '') : undefined;
-}
-
 /** Dynamic client registration (RFC 7591). */
 async function register(
   server: string,
-  url: URL,
-  { registrationEndpoint }: AuthorizationServer,
+  { registrationEndpoint, authMethods }: AuthorizationServer,
   redirectUri: string,
   send: Fetch,
 ): Promise<{ id: string; secret?: string | undefined }> {
@@ -113,16 +91,18 @@ async function register(
       'its authorization server registers no clients by itself',
       'Register one there by hand and give it with --client-id.',
     );
-  const target = allowedUrl(server, registrationEndpoint.href, url, 'registration endpoint');
-  const { status, body } = await fetchJson(server, send, target, {
+  const { status, body } = await fetchJson(server, send, registrationEndpoint, {
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/json' },
     body: JSON.stringify({
       client_name: 'mcp-runtime',
+      application_type: 'native',
       redirect_uris: [redirectUri],
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
-      token_endpoint_auth_method: 'none',
+      // A program on a person's machine keeps no secret; some authorities give out clients with one only.
+      token_endpoint_auth_method:
+        authMethods.length === 0 || authMethods.includes('none') ? 'none' : methodFor({ authMethods }),
     }),
   });
   const id = body?.['client_id'];
@@ -132,10 +112,16 @@ async function register(
   return { id, ...(typeof secret === 'string' ? { secret } : {}) };
 }
 
+/** How a client with a secret shows it. */
+const methodFor = ({ authMethods }: Pick<AuthorizationServer, 'authMethods'>) =>
+  authMethods.includes('client_secret_basic') && !authMethods.includes('client_secret_post')
+    ? 'client_secret_basic'
+    : 'client_secret_post';
+
 interface Callback {
   readonly redirectUri: string;
   /** The code that comes back with our state; anything else is answered and ignored. */
-  code(state: string, issuer: string): Promise<string>;
+  code(state: string, authority: Pick<AuthorizationServer, 'issuer' | 'saysIssuer'>): Promise<string>;
   close(): void;
 }
 
@@ -157,7 +143,7 @@ async function listenForCode(server: string, signal: AbortSignal): Promise<Callb
   });
   return {
     redirectUri: `http://127.0.0.1:${(http.address() as AddressInfo).port}/callback`,
-    code: (state, issuer) =>
+    code: (state, { issuer, saysIssuer }) =>
       new Promise<string>((resolve, reject) => {
         const onAbort = () => reject(signal.reason);
         if (signal.aborted) onAbort();
@@ -166,7 +152,8 @@ async function listenForCode(server: string, signal: AbortSignal): Promise<Callb
           if (!isSame(query.get('state') ?? '', state)) return 'This is not the answer to our question.';
           const code = query.get('code');
           const iss = query.get('iss');
-          if (iss !== null && iss !== issuer)
+          // Who sends us to one authority must not be able to give us the code of another (RFC 9207).
+          if (iss === null ? saysIssuer : iss !== issuer)
             reject(authFailed(server, 'the answer came from another authority'));
           else if (code === null)
             reject(authFailed(server, `it was refused (${(query.get('error') ?? 'no code').slice(0, 60)})`));

@@ -18,8 +18,9 @@ export function authFailed(server: string, why: string, hint?: string): RuntimeE
 /**
  * An address that what a server says may lead us to: https outside private networks, or (for a server on this machine)
  * its own origin. Everything else could be used to reach what only we can reach, or to run a script in a browser.
+ * @param local whether a person said that a server on this machine may also name others on this machine.
  */
-export function allowedUrl(server: string, text: unknown, from: URL, what: string): URL {
+export function allowedUrl(server: string, text: unknown, from: URL, what: string, local = false): URL {
   let url: URL;
   try {
     url = new URL(String(text));
@@ -28,7 +29,8 @@ export function allowedUrl(server: string, text: unknown, from: URL, what: strin
   }
   const own = url.origin === from.origin;
   const isSafe = url.protocol === 'https:' && (own || !isPrivate(url.hostname));
-  const isLoopback = own && url.protocol === 'http:' && isLoopbackHost(url.hostname);
+  const isNear = own || (local && isLoopbackHost(from.hostname));
+  const isLoopback = isNear && url.protocol === 'http:' && isLoopbackHost(url.hostname);
   if ((isSafe || isLoopback) && url.username === '' && url.password === '') return url;
   throw authFailed(server, `its ${what} is at ${shown(url)}, where nobody is sent by it`);
 }

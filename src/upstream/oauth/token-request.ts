@@ -16,11 +16,18 @@ export async function requestTokens(
   fields: Readonly<Record<string, string>>,
   send: Fetch,
 ): Promise<TokenAnswer> {
-  const form = new URLSearchParams({ ...fields, client_id: grant.clientId, resource: grant.resource });
-  if (grant.clientSecret !== undefined) form.set('client_secret', grant.clientSecret);
+  const { clientId, clientSecret, resource } = grant;
+  const form = new URLSearchParams({ ...fields, resource });
+  const basic = clientSecret !== undefined && grant.authMethod === 'client_secret_basic';
+  if (!basic) form.set('client_id', clientId);
+  if (!basic && clientSecret !== undefined) form.set('client_secret', clientSecret);
   const { status, body } = await fetchJson(server, send, new URL(grant.tokenEndpoint), {
     method: 'POST',
-    headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+    headers: {
+      'content-type': 'application/x-www-form-urlencoded',
+      accept: 'application/json',
+      ...(basic ? { authorization: basicAuth(clientId, clientSecret) } : {}),
+    },
     body: form.toString(),
   });
   const token = body?.['access_token'];
@@ -43,4 +50,10 @@ export async function requestTokens(
     return { kind: 'refused', why: error };
   if (status === 401) return { kind: 'refused', why: 'invalid_client' };
   throw authFailed(server, `its token endpoint answered with HTTP ${status}`, 'Try again later.');
+}
+
+/** Both parts are form-encoded first (RFC 6749, 2.3.1). */
+function basicAuth(id: string, secret: string): string {
+  const encoded = [id, secret].map((part) => encodeURIComponent(part).replaceAll('%20', '+'));
+  return `Basic ${Buffer.from(encoded.join(':')).toString('base64')}`;
 }

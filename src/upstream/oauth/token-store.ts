@@ -14,6 +14,10 @@ export interface Grant {
   readonly resource: string;
   readonly clientId: string;
   readonly clientSecret?: string | undefined;
+  /** How the secret is shown. Default: in the form. */
+  readonly authMethod?: 'client_secret_basic' | 'client_secret_post' | undefined;
+  /** What was asked for, and what the server said since that it wants to see. */
+  readonly scopes?: readonly string[] | undefined;
   readonly accessToken?: string | undefined;
   readonly refreshToken?: string | undefined;
   /** Ms since the epoch; undefined: not told. */
