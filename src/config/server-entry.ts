@@ -4,8 +4,8 @@ import type { ServerDefinition } from '../core/server.js';
 import { nearest } from '../lib/nearest.js';
 import { valuesOutOfArguments } from './container-env.js';
 import { type Expansion, expand } from './expand.js';
-import { secretMisuse, secretsIn } from './secrets/placeholders.js';
 import { parsePolicy } from './policy.js';
+import { secretMisuse, secretsIn } from './secrets/placeholders.js';
 import type { Environment } from './settings.js';
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
@@ -32,8 +32,8 @@ const rawServer = z.object({
   hints: z.union([z.array(z.string()), z.string().transform((one) => [one])]).optional(),
   blocked_tools: z.array(z.string()).optional(),
   pin: z.union([z.boolean(), z.array(z.string())]).optional(),
-  ignore: z.boolean().optional(),
   policy: z.unknown().optional(),
+  ignore: z.boolean().optional(),
   overwrite: z.boolean().optional(),
   disabled: z.boolean().optional(),
 });
@@ -113,9 +113,9 @@ export function resolveServer(
     all: may,
   });
   if (misuse !== undefined) return refuse(misuse);
-  const expansion: Expansion = { needs: new Set(), missing: new Set() };
   const policy = raw.policy === undefined ? undefined : parsePolicy(raw.policy, 'tools');
   if (policy?.policy === undefined && policy) return refuse(`policy: ${policy.problems.join('; ')}.`);
+  const expansion: Expansion = { needs: new Set(), missing: new Set() };
   const fill = (value: string) => expand(value, options.environment, expansion);
   const fillAll = (values: Record<string, string> = {}) =>
     Object.fromEntries(Object.entries(values).map(([key, value]) => [key, fill(value)]));
@@ -134,8 +134,8 @@ export function resolveServer(
     hints: raw.hints ?? [],
     blockedTools: raw.blocked_tools ?? [],
     ...(raw.pin === undefined || raw.pin === false ? {} : { pin: raw.pin }),
-    disabled: raw.disabled ?? false,
     ...(policy ? { policy: policy.policy } : {}),
+    disabled: raw.disabled ?? false,
     overwrite: raw.overwrite ?? false,
     source: options.source ?? 'file',
   } as const;

@@ -48,10 +48,10 @@ const rawSettings = z.object({
   LEARN_CONCURRENCY: whole(4, 1, 64),
   ENGINE_LINK: z.enum(['zeromq', 'socket']).default('zeromq'),
   ENGINE_IDLE_TIMEOUT: whole(1800, 0, 31_536_000),
-  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('warn'),
-});
   AUDIT: flag(true),
   AUDIT_MAX_MB: whole(32, 1, 10_000),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('warn'),
+});
 
 /** Resolved, frozen. Paths are absolute, times in milliseconds. */
 export interface Settings {
@@ -77,10 +77,10 @@ export interface Settings {
   readonly engineLink: 'zeromq' | 'socket';
   readonly engineIdleTimeoutMs: number;
   readonly logLevel: LogLevel;
-  readonly discovery:
-    | {
   /** Bytes that the audit log may take; undefined: none is written. */
   readonly auditBytes: number | undefined;
+  readonly discovery:
+    | {
         readonly url: string;
         readonly apiKey?: string | undefined;
         readonly encryptionKey?: string | undefined;
@@ -144,6 +144,7 @@ export function resolveSettings(environment: Environment, platform: Platform): S
     engineLink: raw.ENGINE_LINK,
     engineIdleTimeoutMs: raw.ENGINE_IDLE_TIMEOUT * 1000,
     logLevel: raw.LOG_LEVEL,
+    auditBytes: raw.AUDIT ? raw.AUDIT_MAX_MB * 1024 * 1024 : undefined,
     discovery:
       raw.DISCOVERY_URL === undefined
         ? undefined
