@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
-import type { ServerDefinition } from '../core/server.js';
+import type { ServerDefinition, ServerLimits } from '../core/server.js';
 import { nearest } from '../lib/nearest.js';
 import { valuesOutOfArguments } from './container-env.js';
 import { type Expansion, expand } from './expand.js';
@@ -10,6 +10,16 @@ import type { Environment } from './settings.js';
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 const seconds = z.number().positive().max(86_400);
+
+const mebibytes = z.number().min(16).max(16_777_216);
+/** What its processes may take. Sizes in MiB. */
+const limits = z.strictObject({
+  memory: mebibytes.optional(),
+  cpu: z.number().min(0.05).max(1_024).optional(),
+  processes: z.int().min(1).max(100_000).optional(),
+  openFiles: z.int().min(16).max(1_048_576).optional(),
+  fileSize: z.number().min(1).max(16_777_216).optional(),
+});
 
 /** One entry of `mcpServers`: what clients already write, and our additions. Times in seconds, memory in MiB. */
 const rawServer = z.object({
@@ -26,7 +36,8 @@ const rawServer = z.object({
   maxConcurrency: z.int().min(1).max(10_000).optional(),
   sharing: z.enum(['shared', 'per-client']).optional(),
   restart: z.enum(['never', 'on-failure', 'always']).optional(),
-  memoryLimit: z.number().min(16).max(16_777_216).optional(),
+  memoryLimit: mebibytes.optional(),
+  limits: limits.optional(),
   resetTimeoutOnProgress: z.boolean().optional(),
   maxTimeout: seconds.optional(),
   hints: z.union([z.array(z.string()), z.string().transform((one) => [one])]).optional(),
@@ -128,7 +139,7 @@ export function resolveServer(
     sharing:
       raw.sharing ?? (/\$\{workspace(?:Root|Folder)\}/.test(JSON.stringify(entry)) ? 'per-client' : 'shared'),
     restart: raw.restart ?? 'on-failure',
-    memoryLimitBytes: raw.memoryLimit === undefined ? undefined : Math.round(raw.memoryLimit * 1_048_576),
+    ...limitsOf(raw),
     resetTimeoutOnProgress: raw.resetTimeoutOnProgress ?? false,
     maxTimeoutMs: (raw.maxTimeout ?? DEFAULT_MAX_CALL_S) * 1000,
     hints: raw.hints ?? [],
@@ -156,6 +167,8 @@ export function resolveServer(
     };
   } else {
     if (kind === 'stdio') return refuse('it has a "url", but its type is "stdio".');
+    if (base.limits)
+      return refuse('it has limits, but it runs elsewhere; they are for servers with a "command".');
     const transport = kind === 'sse' ? 'sse' : 'streamable-http';
     definition = {
       ...base,
@@ -171,4 +184,15 @@ export function resolveServer(
     );
   }
   return { definition: Object.freeze(definition), warnings };
+}
+
+/** `memoryLimit` stands for `limits.memory`, which counts where both are there. */
+function limitsOf({ memoryLimit, limits }: z.output<typeof rawServer>): { limits?: ServerLimits } {
+  const memory = limits?.memory ?? memoryLimit;
+  if (memory === undefined && limits === undefined) return {};
+  const bytes = (mib: number | undefined) => (mib === undefined ? undefined : Math.round(mib * 1_048_576));
+  const { cpu, processes, openFiles, fileSize } = limits ?? {};
+  return {
+    limits: { memoryBytes: bytes(memory), cpuCores: cpu, processes, openFiles, fileBytes: bytes(fileSize) },
+  };
 }

@@ -3,6 +3,20 @@ import type { Policy } from './policy.js';
 /** How often and for whom a server may run again after it ended by itself. */
 export type RestartPolicy = 'never' | 'on-failure' | 'always';
 
+/** What the processes of a server may take. Who takes more is ended, or gets an error of the system (open files). */
+export interface ServerLimits {
+  /** All of them together. */
+  readonly memoryBytes?: number | undefined;
+  /** Processors they keep busy together, over half a minute. */
+  readonly cpuCores?: number | undefined;
+  /** So many at once. */
+  readonly processes?: number | undefined;
+  /** Of each process. */
+  readonly openFiles?: number | undefined;
+  /** Size of any file that one of them writes. */
+  readonly fileBytes?: number | undefined;
+}
+
 interface DefinitionBase {
   readonly name: string;
   /** Time for start and `initialize`, ms. */
@@ -13,8 +27,7 @@ interface DefinitionBase {
   readonly maxConcurrency: number;
   readonly sharing: 'shared' | 'per-client';
   readonly restart: RestartPolicy;
-  /** Bytes that its processes may hold together; above it they are ended. Undefined: no limit. */
-  readonly memoryLimitBytes?: number | undefined;
+  readonly limits?: ServerLimits | undefined;
   /** Whether progress of a call gives it its time-out again, up to `maxTimeoutMs` for the whole call. */
   readonly resetTimeoutOnProgress?: boolean | undefined;
   /** Longest time of a call that is prolonged by progress, ms. */

@@ -260,6 +260,6 @@ function sameLife(before: KnownServer | undefined, after: KnownServer): boolean 
     before.maxConcurrency === after.maxConcurrency &&
     before.idleTimeoutMs === after.idleTimeoutMs &&
     before.restart === after.restart &&
-    before.memoryLimitBytes === after.memoryLimitBytes
+    JSON.stringify(before.limits) === JSON.stringify(after.limits)
   );
 }

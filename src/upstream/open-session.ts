@@ -170,7 +170,7 @@ async function openChannel(
         env: definition.env,
         maxMessageBytes,
         logger,
-        memoryLimitBytes: definition.memoryLimitBytes,
+        limits: definition.limits,
       },
       sink,
     );

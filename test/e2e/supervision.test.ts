@@ -1,5 +1,10 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { ServerState } from '../../src/core/server.js';
+import { resolveServer } from '../../src/config/server-entry.js';
+import type { ServerLimits, ServerState } from '../../src/core/server.js';
+import { watchFamily } from '../../src/upstream/stdio/family-watch.js';
+import { ProcessFamily } from '../../src/upstream/stdio/process-family.js';
 import { eventually, fixture, hostile, isAlive } from '../support/processes.js';
 import { supervision } from '../support/supervision.js';
 import { bench, errorOf, remoteDefinition, stdioDefinition, textOf, within } from '../support/upstream.js';
@@ -63,7 +68,7 @@ describe('RES-03 memoryLimit', () => {
   ])('%s: is named, and only that family ends', async (_who, tool, more) => {
     const { supervisor, server, pids } = at();
     await supervisor.setDefinitions(
-      [server('hog', hog, [], { memoryLimitBytes: limit }), server('good')],
+      [server('hog', hog, [], { limits: { memoryBytes: limit } }), server('good')],
       new Set(),
     );
     const neighbour = await supervisor.lease('good', me, open());
@@ -94,11 +99,83 @@ describe('RES-03 memoryLimit', () => {
 
   it('below it nothing happens', async () => {
     const { supervisor, server } = at();
-    await supervisor.setDefinitions([server('hog', hog, [], { memoryLimitBytes: 2 * limit })], new Set());
+    await supervisor.setDefinitions(
+      [server('hog', hog, [], { limits: { memoryBytes: 2 * limit } })],
+      new Set(),
+    );
     using lease = await supervisor.lease('hog', me, open());
     void lease.session.callTool('eat', { mb: 20 }, within(2_000)).catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, 4_500));
     expect(supervisor.state('hog').status).toBe('ready');
+  });
+});
+
+describe('RES-03 limits', () => {
+  const bed = bench();
+  const hogWith = (limits: ServerLimits, options = {}) =>
+    bed().open(stdioDefinition(hog, [], { name: 'hog', limits }), options);
+
+  it('too many processes: is named, and the family ends', async () => {
+    const session = await hogWith({ processes: 8 });
+    const call = errorOf(session.callTool('procs', { n: 20 }, within(20_000)));
+    expect((await call).message).toMatch(/had \d+ processes, above its limit of 8/);
+    await session.ended;
+  });
+
+  it('a processor that is kept busy', async () => {
+    const session = await hogWith({});
+    const family = new ProcessFamily(session.pid ?? 0, bed().marker);
+    void session.callTool('spin', { ms: 20_000 }, within(30_000)).catch(() => {});
+    // Looks ten times as often as the real one, so for three seconds.
+    const why = await watchFamily(family, { cpuCores: 0.05 }, open(), 200);
+    expect(why).toMatch(/kept \d\.\d processors busy for 3 s, above its limit of 0\.05/);
+  });
+
+  it('open files: the server hears of it, and lives', async () => {
+    const session = await hogWith({ openFiles: 64 });
+    expect(await textOf(session.callTool('fds', { n: 500 }, within()))).toMatch(/^EMFILE after \d\d$/);
+    expect(await textOf(session.callTool('echo', { text: 'fine' }, within()))).toBe('fine');
+    const free = await hogWith({ processes: 50 });
+    expect(await textOf(free.callTool('fds', { n: 500 }, within()))).toBe('opened 500');
+  });
+
+  it('the size of a file: whatever the server makes of it, the file is no larger', async () => {
+    const session = await hogWith({ fileBytes: 2 * 1_048_576 });
+    const file = join(at().folder, 'large');
+    const said = await session.callTool('write', { mb: 8, file }, within()).then(
+      ({ value }) => String(value.content?.[0]?.['text']),
+      (error: Error) => error.message,
+    );
+    expect(said).not.toBe('wrote 8');
+    expect(statSync(file).size).toBeLessThanOrEqual(2 * 1_048_576);
+  });
+
+  it('where they cannot be kept the server is not started without them', async () => {
+    const error = await errorOf(hogWith({ openFiles: 64 }, { baseEnv: { PATH: '/nowhere' } }));
+    expect(error).toMatchObject({ code: 'SERVER_START_FAILED', retryable: false });
+    expect(error.message).toContain('prlimit (of util-linux) is not installed');
+  });
+
+  it('a command that does not exist is told of as ever', async () => {
+    const definition = stdioDefinition('', [], { command: 'no-such-program', limits: { openFiles: 64 } });
+    expect((await errorOf(bed().open(definition))).message).toContain(
+      '"no-such-program" was not found in PATH',
+    );
+  });
+
+  it('in the servers file: memoryLimit is limits.memory; not for a server that runs elsewhere', () => {
+    const options = { environment: {}, baseDirectory: '/' };
+    const entry = { command: 'x', memoryLimit: 64, limits: { openFiles: 100, fileSize: 2 } };
+    expect(resolveServer('a', entry, options).definition?.limits).toEqual({
+      memoryBytes: 64 * 1_048_576,
+      openFiles: 100,
+      fileBytes: 2 * 1_048_576,
+    });
+    expect(resolveServer('a', { command: 'x' }, options).definition).not.toHaveProperty('limits');
+    expect(resolveServer('a', { url: 'http://h/', memoryLimit: 64 }, options)).toMatchObject({
+      error: expect.stringContaining('it runs elsewhere'),
+    });
+    expect(resolveServer('a', { command: 'x', limits: { disk: 1 } }, options).definition).toBeUndefined();
   });
 });
 

@@ -10,6 +10,8 @@ export interface ProcessFacts {
   readonly session: number;
   /** Clock ticks since boot. */
   readonly startedAt: number;
+  /** Processor time it took so far, in ticks: user and system. */
+  readonly cpuTicks: number;
   readonly zombie: boolean;
 }
 
@@ -41,6 +43,7 @@ function parseStat(pid: number, stat: string): ProcessFacts {
     group: at(2),
     session: at(3),
     startedAt: at(19),
+    cpuTicks: at(11) + at(12),
     zombie: fields[0] === 'Z' || fields[0] === 'X',
   };
 }

@@ -5,6 +5,7 @@ import type { StdioDefinition } from '../../core/server.js';
 import { childEnv } from './child-env.js';
 import { contain } from './containers.js';
 import { type Marker, ProcessFamily } from './process-family.js';
+import { limitedCommand } from './resource-limits.js';
 import { explainSpawnError } from './start-failure.js';
 
 export interface StartChildOptions {
@@ -51,7 +52,12 @@ export async function startChild(
   const contained = await contain(definition, options.marker.value, env, options.containerDirectory);
   let child: ChildProcessWithoutNullStreams;
   try {
-    child = spawn(definition.command, contained?.args ?? definition.args, {
+    const { command, args } = limitedCommand(definition, contained?.args ?? definition.args, {
+      path: options.baseEnv['PATH'] ?? '',
+      childPath: env['PATH'] ?? '',
+      cwd,
+    });
+    child = spawn(command, args, {
       ...(cwd === undefined ? {} : { cwd }),
       env,
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -61,7 +67,7 @@ export async function startChild(
     });
   } catch (error) {
     await contained?.remove();
-    throw refuse(error);
+    throw error instanceof RuntimeError ? error : refuse(error);
   }
   const { pid } = child;
   if (pid === undefined) {

@@ -79,7 +79,7 @@ function kindOf(path: string): 'missing' | 'directory' | 'file' {
 }
 
 /** Where the system would look; prefers what can be executed. */
-function locate(command: string, cwd: string | undefined, path: string): string | undefined {
+export function locate(command: string, cwd: string | undefined, path: string): string | undefined {
   if (command === '') return undefined;
   const candidates = command.includes('/')
     ? [resolve(cwd ?? '.', command)]

@@ -1,5 +1,6 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { constants } from 'node:os';
+import type { ServerLimits } from '../../core/server.js';
 import type { ClosePace, SessionEnd } from '../../core/upstream.js';
 import { sleep } from '../../lib/abort.js';
 import { ByteRing } from '../../lib/byte-ring.js';
@@ -8,7 +9,7 @@ import type { Logger } from '../../lib/log.js';
 import type { ChannelSink, Delivery, MessageChannel, Outgoing } from '../channel.js';
 import { died } from '../errors.js';
 import { hideValues } from './child-env.js';
-import { watchMemory } from './memory-watch.js';
+import { watchFamily } from './family-watch.js';
 import { Outbox } from './outbox.js';
 import type { StartedChild } from './start-child.js';
 
@@ -32,8 +33,7 @@ export interface StdioChannelOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly maxMessageBytes: number;
   readonly logger: Logger;
-  /** Memory that its processes may hold together. */
-  readonly memoryLimitBytes?: number | undefined;
+  readonly limits?: ServerLimits | undefined;
 }
 
 /** Messages as lines through the pipes of a child process, and the end of that process with all it started. */
@@ -88,7 +88,7 @@ export class StdioChannel implements MessageChannel {
     child.stdout.once('close', () => this.#onPipeClosed('output'));
     // EPIPE and ECONNRESET end here; the closed pipe is what matters.
     child.stdin.on('error', () => this.#onPipeClosed('input'));
-    if (options.memoryLimitBytes !== undefined) void this.#guardMemory(options.memoryLimitBytes);
+    if (options.limits) void this.#guard(options.limits);
   }
 
   send(message: Outgoing): Promise<void> {
@@ -111,14 +111,9 @@ export class StdioChannel implements MessageChannel {
     return this.ended;
   }
 
-  async #guardMemory(limit: number): Promise<void> {
-    const held = await watchMemory(this.#family, limit, this.#watch.signal);
-    if (held === undefined || this.#down) return;
-    const mib = (bytes: number) => `${Math.round(bytes / 1_048_576)} MiB`;
-    this.#goDown(
-      'lost',
-      `was ended because its processes held ${mib(held)} of memory, above its memoryLimit of ${mib(limit)}`,
-    );
+  async #guard(limits: ServerLimits): Promise<void> {
+    const what = await watchFamily(this.#family, limits, this.#watch.signal);
+    if (what !== undefined && !this.#down) this.#goDown('lost', `was ended because it ${what}`);
   }
 
   #onData(chunk: Buffer): void {
@@ -238,5 +233,7 @@ export class StdioChannel implements MessageChannel {
 
 function describeExit({ code, signal }: { code: number | null; signal: NodeJS.Signals | null }): string {
   if (!signal) return `exited with code ${code}`;
+  // Only its own limit brings this about.
+  if (signal === 'SIGXFSZ') return 'was ended because it wrote a file above its limit of fileSize (SIGXFSZ)';
   return `was ended by signal ${signal} (${constants.signals[signal]})`;
 }
