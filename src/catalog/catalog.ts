@@ -1,20 +1,27 @@
-import { RuntimeError } from '../core/errors.js';
+import type { RuntimeError } from '../core/errors.js';
 import type { KnownServer, ListedTool, ServerIdentity, ServerProblem } from '../core/server.js';
 import { sha256 } from '../lib/hash.js';
-import { nearest } from '../lib/nearest.js';
 import type { Sqlite } from '../lib/sqlite.js';
+import { cleanTool } from './clean-tool.js';
 import { definitionHash, learntKey } from './definition-hash.js';
 import { describeServer, type ServerDescription, toolTitle } from './describe.js';
 import { type Learnt, LearntStore } from './learnt-store.js';
-import type { ModelSearch, SearchIndex, SearchOptions, ToolDocument } from './search/index.js';
+import { serverNotFound, toolNotFound } from './not-found.js';
+import type { Approvals, ListOrigin, Withheld } from './pins/approvals.js';
+import { documentsOf } from './search/documents.js';
+import type { ModelSearch, SearchIndex, SearchOptions } from './search/index.js';
 
 /** One known server: its definition and what was learnt of it. */
 export interface CatalogEntry {
   readonly definition: KnownServer;
   readonly identity: ServerIdentity | undefined;
   readonly description: ServerDescription;
-  /** Without blocked ones, in the server's order. */
+  /** Those that may be used, as they may stand before a model: approved, not blocked; in the server's order. */
   readonly tools: readonly ListedTool[];
+  /** As they came, also what may not be used. */
+  readonly listed: readonly ListedTool[];
+  /** Tools that are neither found nor called until a person approves them, and why. */
+  readonly withheld: ReadonlyMap<string, Withheld>;
   /** Ms since the epoch; undefined while nothing was learnt yet. */
   readonly learntAt: number | undefined;
   /** Why the tools may be out of date. */
@@ -57,13 +64,21 @@ export class Catalog {
   readonly #store: LearntStore;
   readonly #search: SearchIndex;
   readonly #searcher: Searcher;
+  readonly #approvals: Approvals;
   readonly #entries = new Map<string, CatalogEntry>();
   readonly #toolsByName = new Map<string, Map<string, ListedTool>>();
   /** Of what search was given for each server: the same is not given twice, since reading it costs time. */
   readonly #searched = new Map<string, string>();
 
   /** @param options `searcher` answers instead of `search`, over the same tools: with a model beside it, for example. */
-  constructor(options: { db: Sqlite; search: SearchIndex; searcher?: Searcher; now?: () => number }) {
+  constructor(options: {
+    db: Sqlite;
+    search: SearchIndex;
+    approvals: Approvals;
+    searcher?: Searcher;
+    now?: () => number;
+  }) {
+    this.#approvals = options.approvals;
     this.#store = new LearntStore(options.db, options.now ?? Date.now);
     this.#search = options.search;
     this.#searcher = options.searcher ?? options.search;
@@ -88,7 +103,8 @@ export class Catalog {
       const before = this.#entries.get(name)?.definition;
       if (before === definition) continue;
       if (before && definitionHash(before) !== definitionHash(definition)) changed.push(name);
-      if (this.#put(definition, ...this.#remembered(definition))) updated.push(name);
+      const { learnt, origin, state } = this.#remembered(definition);
+      if (this.#put(definition, learnt, origin, state)) updated.push(name);
     }
     return { removed, changed, updated };
   }
@@ -103,8 +119,21 @@ export class Catalog {
     const key = learntKey(entry.definition);
     const before = this.#store.load(name, key);
     const learnt = this.#store.save(name, key, told);
-    this.#put(entry.definition, learnt, { stale: undefined, problem: undefined });
+    this.#put(entry.definition, learnt, 'listed', { stale: undefined, problem: undefined });
     return before?.hash !== learnt.hash || before.definitionHash !== key;
+  }
+
+  /** Decides anew what may be used, after a person approved something or took it back. @returns of which servers. */
+  reconsider(): string[] {
+    if (!this.#approvals.refresh()) return [];
+    return [...this.#entries.values()].flatMap((entry) => {
+      const { definition, stale, problem } = entry;
+      const { learnt, origin } = this.#remembered(definition);
+      const before = entry.withheld;
+      const changed = this.#put(definition, learnt, origin, { stale, problem });
+      const after = this.#entries.get(definition.name)?.withheld ?? before;
+      return changed || !sameReasons(before, after) ? [definition.name] : [];
+    });
   }
 
   /** Keeps the last good tools and says why they may be out of date. */
@@ -134,14 +163,7 @@ export class Catalog {
 
   /** The error for a server that is not there, with the nearest of these names. */
   serverNotFound(name: string, among: Iterable<string>): RuntimeError {
-    const like = nearest(name, among);
-    return new RuntimeError('SERVER_NOT_FOUND', `There is no server "${name}".`, {
-      hint:
-        like.length > 0
-          ? `Did you mean ${like.join(', ')}?`
-          : 'list_servers shows all; search_tools finds by purpose.',
-      data: { nearest: like },
-    });
+    return serverNotFound(name, among);
   }
 
   /** Exact names only; blocked tools are not found. */
@@ -152,23 +174,7 @@ export class Catalog {
   /** The error for a tool that is not there, with the nearest names: of all its tools, or of these. */
   toolNotFound(server: string, tool: string, among?: Iterable<string>): RuntimeError {
     const entry = this.require(server);
-    if (entry.definition.blockedTools.includes(tool)) {
-      return new RuntimeError(
-        'TOOL_BLOCKED',
-        `The tool "${tool}" of server "${server}" is blocked in its definition.`,
-        {
-          hint: 'Use another tool; the user can change "blocked_tools" in the servers file.',
-        },
-      );
-    }
-    const like = nearest(tool, among ?? this.#toolsByName.get(server)?.keys() ?? []);
-    return new RuntimeError('TOOL_NOT_FOUND', `The server "${server}" has no tool "${tool}".`, {
-      hint:
-        like.length > 0
-          ? `Did you mean ${like.join(', ')}?`
-          : `get_server_tools(server_name="${server}") lists them.`,
-      data: { nearest: like },
-    });
+    return toolNotFound(entry, tool, among ?? this.#toolsByName.get(server)?.keys() ?? []);
   }
 
   /** In the order of the servers file. */
@@ -216,40 +222,51 @@ export class Catalog {
     return found ? toolTitle(found) : tool;
   }
 
-  /** What was learnt of a server before, and why that may be out of date. */
-  #remembered(definition: KnownServer): [Learnt | undefined, Pick<CatalogEntry, 'stale' | 'problem'>] {
+  /** What is known of a server before it ran again, and why that may be out of date. */
+  #remembered(definition: KnownServer): {
+    learnt: Learnt | undefined;
+    origin: ListOrigin;
+    state: Pick<CatalogEntry, 'stale' | 'problem'>;
+  } {
     const key = learntKey(definition);
     const learnt = this.#store.load(definition.name, key);
     const current = learnt?.definitionHash === key;
-    // Of a server of an index what the index tells is enough: nothing is started to learn more.
-    if (definition.transport === 'index')
-      return [current ? learnt : undefined, { stale: definition.told.stale, problem: undefined }];
+    // Of a server of an index what the index tells is enough, until its own list was agreed to.
+    if (definition.transport === 'index') {
+      const own = current || this.#approvals.knows(definition) ? learnt : undefined;
+      const state = { stale: definition.told.stale, problem: undefined };
+      return { learnt: own, origin: own ? 'remembered' : 'told', state };
+    }
     const stale = learnt && !current ? 'learnt with an earlier definition' : undefined;
-    return [learnt, { stale, problem: undefined }];
+    return { learnt, origin: current ? 'remembered' : 'earlier', state: { stale, problem: undefined } };
   }
 
   /** @returns whether search was given something else than before. */
   #put(
     definition: KnownServer,
     learnt: Learnt | undefined,
+    origin: ListOrigin,
     state: Pick<CatalogEntry, 'stale' | 'problem'>,
   ): boolean {
     const told = definition.transport === 'index' ? definition.told : undefined;
     const blocked = new Set(definition.blockedTools);
-    const tools = (learnt?.tools ?? told?.tools ?? []).filter((tool) => !blocked.has(tool.name));
+    const listed = learnt?.tools ?? told?.tools ?? [];
+    const { admitted, withheld } = this.#approvals.admit(definition, listed, origin);
+    const tools = admitted.filter((tool) => !blocked.has(tool.name)).map(cleanTool);
     const description = describeServer(definition, learnt?.identity, tools);
     this.#entries.set(definition.name, {
       definition,
       identity: learnt?.identity,
       description,
       tools,
+      listed,
+      withheld,
       learntAt: learnt?.learntAt ?? (told?.tools && told.since),
       toolProblems: learnt?.problems ?? told?.problems ?? [],
       ...state,
     });
     this.#toolsByName.set(definition.name, new Map(tools.map((tool) => [tool.name, tool])));
-    const about = [told?.title, told?.summary, learnt?.identity.title, learnt?.identity.instructions];
-    const documents = tools.map((tool) => documentOf(definition, tool, about.filter(Boolean).join(' ')));
+    const documents = documentsOf(definition, tools, learnt?.identity);
     const hash = sha256(JSON.stringify(documents));
     if (this.#searched.get(definition.name) === hash) return false;
     this.#searched.set(definition.name, hash);
@@ -265,14 +282,5 @@ export class Catalog {
   }
 }
 
-function documentOf(definition: KnownServer, tool: ListedTool, serverText: string): ToolDocument {
-  return {
-    server: definition.name,
-    tool: tool.name,
-    ...(tool.title === undefined ? {} : { title: String(tool.title) }),
-    ...(tool.description === undefined ? {} : { description: String(tool.description) }),
-    inputSchema: tool.inputSchema,
-    serverText,
-    hints: definition.hints,
-  };
-}
+const sameReasons = (one: CatalogEntry['withheld'], other: CatalogEntry['withheld']): boolean =>
+  one.size === other.size && [...one].every(([tool, why]) => other.get(tool) === why);

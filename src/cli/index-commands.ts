@@ -56,12 +56,12 @@ export function addIndexCommands(command: Add, run: Run): void {
       run(async (flags: ImportFlags) => (await import('./index-entries/import.js')).importServers(flags)),
     );
 
-  command('approve', 'accept that a remote index starts a server in another way than before')
+  command('approve', 'the same as `mcp-runtime approve`')
     .argument('<name>')
     .option('--yes', 'without asking', false)
     .action(
       run(async (name: string, flags: GlobalFlags & { yes: boolean }) =>
-        (await import('./index-entries/approve.js')).approve(name, flags),
+        (await import('./approvals/approve.js')).approve(name, flags),
       ),
     );
 

@@ -212,6 +212,17 @@ function build(finish: (code: number) => void): Command {
     .option('--limit <count>', 'the last so many', Number, 100)
     .action(run(async (flags) => (await import('./audit.js')).audit(flags)));
 
+  command('approve', 'show what is new or has changed of servers and tools, and approve it')
+    .argument('[server]', 'all that wait, without it')
+    .option('--tool <names...>', 'only these tools of the server')
+    .option('--yes', 'without asking', false)
+    .option('--revoke', 'take the approval back instead', false)
+    .action(
+      run(async (server: string | undefined, flags) =>
+        (await import('./approvals/approve.js')).approve(server, flags),
+      ),
+    );
+
   command('doctor', 'check this machine and the configuration, and explain').action(
     run(async (flags: GlobalFlags) => (await import('./doctor.js')).doctor(flags)),
   );

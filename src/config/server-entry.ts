@@ -149,6 +149,7 @@ export function resolveServer(
     disabled: raw.disabled ?? false,
     overwrite: raw.overwrite ?? false,
     source: options.source ?? 'file',
+    written: writtenHash(raw),
   } as const;
   const kind = raw.type ?? raw.transport;
   let definition: ServerDefinition;
@@ -195,4 +196,9 @@ function limitsOf({ memoryLimit, limits }: z.output<typeof rawServer>): { limits
   return {
     limits: { memoryBytes: bytes(memory), cpuCores: cpu, processes, openFiles, fileBytes: bytes(fileSize) },
   };
+}
+
+/** What the user wrote of how a server is started or reached; a variable that gets another value changes nothing of it. */
+function writtenHash({ command, args, env, cwd, url, headers }: z.output<typeof rawServer>): string {
+  return sha256(canonicalJson({ command, args, env, cwd, url, headers }));
 }

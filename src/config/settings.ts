@@ -24,6 +24,8 @@ const rawSettings = z.object({
   DISCOVERY_API_KEY: text,
   DISCOVERY_ENCRYPTION_KEY: text,
   DISCOVERY_REFRESH: whole(300, 1, 86_400),
+  DISCOVERY_TRUST: z.enum(['first-use', 'ask', 'all']).default('first-use'),
+  PIN_TOOLS: z.enum(['ask', 'off']).default('ask'),
   INDEX_API_KEY: text,
   ENCRYPTION_KEY: text,
   TOOL_OFFLOADED_DATA_PATH: text,
@@ -87,6 +89,13 @@ export interface Settings {
         readonly refreshMs: number;
       }
     | undefined;
+  /**
+   * Whose word is enough to run a server that is not in the servers file: that of the index, or of who adds it to ours,
+   * the first time (`first-use`) or always (`all`), or a person's alone (`ask`).
+   */
+  readonly trust: 'first-use' | 'ask' | 'all';
+  /** Whether a tool that is new or has changed is kept back until a person approves it. */
+  readonly pinTools: boolean;
   /** Of the index that we serve ourselves. */
   readonly indexServer: {
     readonly apiKey: string | undefined;
@@ -154,6 +163,8 @@ export function resolveSettings(environment: Environment, platform: Platform): S
             encryptionKey: raw.DISCOVERY_ENCRYPTION_KEY,
             refreshMs: raw.DISCOVERY_REFRESH * 1000,
           },
+    trust: raw.DISCOVERY_TRUST,
+    pinTools: raw.PIN_TOOLS === 'ask',
     indexServer: { apiKey: raw.INDEX_API_KEY, encryptionKey: raw.ENCRYPTION_KEY },
     openai: {
       baseUrl: raw.OPENAI_BASE_URL,

@@ -46,6 +46,8 @@ interface DefinitionBase {
   readonly needs?: readonly string[] | undefined;
   /** Where the definition came from: the user's servers file, or an index. */
   readonly source: 'file' | 'index' | 'added';
+  /** SHA-256, hex, over how the user wrote that it is started or reached: placeholders unfilled. Absent: not of a file. */
+  readonly written?: string | undefined;
 }
 
 export interface StdioDefinition extends DefinitionBase {

@@ -114,7 +114,7 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
   tasks.subscribe((event) => events.emit(event));
   events.subscribe((event) => failWithServer(event, { catalog, tasks }));
   const emit = (event: RuntimeEvent) => events.emit(event);
-  const discovery = openDiscovery(settings, logger, () => {
+  const discovery = openDiscovery(settings, logger, library.pins, () => {
     roster
       .apply()
       .catch((error: unknown) => logger.error({ error: String(error) }, 'the index could not be applied'));

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PinStore } from '../catalog/pin-store.js';
+import { DefinitionPins } from '../catalog/pins/definition-pins.js';
+import type { PinDb } from '../catalog/pins/pin-db.js';
 import { DiscoveryClient } from '../catalog/remote/discovery-client.js';
 import type { Settings } from '../config/settings.js';
 import { RuntimeError } from '../core/errors.js';
@@ -29,7 +30,12 @@ export interface Discovery {
 }
 
 /** Never throws: an index that cannot be used is a problem that is told, and everything else works. */
-export function openDiscovery(settings: Settings, logger: Logger, onChange: () => void): Discovery {
+export function openDiscovery(
+  settings: Settings,
+  logger: Logger,
+  pins: PinDb,
+  onChange: () => void,
+): Discovery {
   if (!settings.discovery) return withoutIndex([]);
   const { url, apiKey, encryptionKey, refreshMs } = settings.discovery;
   const copies = keptCopies(join(settings.home, 'index-copies.json'), logger);
@@ -40,8 +46,7 @@ export function openDiscovery(settings: Settings, logger: Logger, onChange: () =
   } catch (error) {
     return withoutIndex([error instanceof Error ? error.message : String(error)]);
   }
-  const pins = new PinStore(join(settings.home, 'pins.db'));
-  const starts = new IndexStarts(client, pins);
+  const starts = new IndexStarts(client, new DefinitionPins(pins), settings.trust);
   const remote = new RemoteIndex({ client, refreshMs, logger, onChange });
   return {
     get definitions() {
@@ -63,7 +68,6 @@ export function openDiscovery(settings: Settings, logger: Logger, onChange: () =
       client.close();
       await closed;
       await copies.written();
-      pins.close();
     },
   };
 }

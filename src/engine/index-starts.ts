@@ -1,9 +1,12 @@
 import type { Catalog } from '../catalog/catalog.js';
-import { type Pin, type PinStore, pinHash, pinOf } from '../catalog/pin-store.js';
+import { approveCommand } from '../catalog/not-found.js';
+import type { Trust } from '../catalog/pins/approvals.js';
+import { type DefinitionPins, type Pin, pinHash, pinOf } from '../catalog/pins/definition-pins.js';
 import type { DiscoveryClient } from '../catalog/remote/discovery-client.js';
 import { RuntimeError } from '../core/errors.js';
 import type { ServerDefinition } from '../core/server.js';
 import { untilAborted } from '../lib/abort.js';
+import { exact } from '../lib/printable.js';
 import type { OperationInput as In, OperationOutput as Out } from '../operations/table.js';
 
 /** How an index says a server is started, beside how it was when it was first used or last accepted. */
@@ -17,34 +20,40 @@ export interface Review {
 /** Asks an index how a server is started, when it is to be started, and holds it to what it said first. */
 export class IndexStarts {
   readonly #client: DiscoveryClient;
-  readonly #pins: PinStore;
+  readonly #pins: DefinitionPins;
+  readonly #trust: Trust;
 
-  constructor(client: DiscoveryClient, pins: PinStore) {
+  constructor(client: DiscoveryClient, pins: DefinitionPins, trust: Trust) {
     this.#client = client;
     this.#pins = pins;
+    this.#trust = trust;
   }
 
   /**
-   * The definition to start. The first one is remembered.
-   * @throws RuntimeError FORBIDDEN when the index now says something else, and what `getCommand` rejects with.
+   * The definition to start. By first use the first one is agreed to, otherwise what a person approved.
+   * @throws RuntimeError NOT_APPROVED when the index now says something else, or nobody has agreed to anything; and what
+   * `getCommand` rejects with.
    */
   async resolve(name: string, signal: AbortSignal): Promise<ServerDefinition> {
     const { definition } = await this.#client.getCommand(name, { signal });
     const { index } = this.#client;
+    if (this.#trust === 'all') return definition;
     const now = pinOf(definition);
     const before = this.#pins.get(index, name);
-    if (before === undefined) this.#pins.set(index, name, now);
-    else if (pinHash(before) !== pinHash(now)) {
-      throw new RuntimeError(
-        'FORBIDDEN',
-        `The index at ${index} now says to start the server "${name}" in another way than when it was first used. It was ${shown(before)}; it is ${shown(now)}.`,
-        {
-          hint: `If that is right, the user accepts it with: mcp-runtime index approve ${JSON.stringify(name)}`,
-          data: { server: name, index },
-        },
-      );
+    if (before === undefined && this.#trust === 'first-use') {
+      this.#pins.approve(index, name, now);
+      return definition;
     }
-    return definition;
+    if (before?.approved && pinHash(before.approved) === pinHash(now)) return definition;
+    // Kept, so that a person can look at it when the index says something else again.
+    this.#pins.propose(index, name, now);
+    const message = before?.approved
+      ? `The index at ${index} now says to start the server "${name}" in another way than was agreed to. It was ${shown(before.approved)}; it is ${shown(now)}.`
+      : `Nobody has approved how the server "${name}" of the index at ${index} is started: ${shown(now)}.`;
+    throw new RuntimeError('NOT_APPROVED', message, {
+      hint: `If that is right, the user approves it with: ${approveCommand(name)}`,
+      data: { server: name, index },
+    });
   }
 
   /** What would be started, to be shown to a person. With `accept`, the hash of a review, that state is accepted. */
@@ -52,14 +61,14 @@ export class IndexStarts {
     const { definition } = await this.#client.getCommand(name, { signal });
     const { index } = this.#client;
     const now = pinOf(definition);
-    const review = { now, before: this.#pins.get(index, name), hash: pinHash(now) };
+    const review = { now, before: this.#pins.get(index, name)?.approved, hash: pinHash(now) };
     if (accept === undefined) return review;
     if (accept !== review.hash) {
       throw new RuntimeError('FORBIDDEN', `The index at ${index} has changed "${name}" again meanwhile.`, {
         hint: 'Look at it once more before accepting it.',
       });
     }
-    this.#pins.set(index, name, now);
+    this.#pins.approve(index, name, now);
     return review;
   }
 }
@@ -89,11 +98,16 @@ export async function reviewServer(
   return { server: definition.name, ...(await discovery.review(definition.name, signal, input.accept)) };
 }
 
-/** Exact, in one line, with everything that a terminal would obey escaped. */
-function shown(pin: Pin): string {
-  const text = JSON.stringify(pin).replace(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  return text.length > 700 ? `${text.slice(0, 700)}...` : text;
+/** Exact, in one line, with everything that a terminal would obey escaped; all of it is shown by `approve`. */
+function shown({ command, args = [], cwd, env = [], url, headers = [] }: Pin): string {
+  const names = (label: string, list: readonly string[]) =>
+    list.length > 0 ? [`with the ${label} ${list.map(exact).join(' ')}`] : [];
+  const text = [
+    ...(command === undefined ? [] : [[command, ...args].map(exact).join(' ')]),
+    ...(url === undefined ? [] : [exact(url)]),
+    ...(cwd === undefined ? [] : [`in ${exact(cwd)}`]),
+    ...names('variables', env),
+    ...names('headers', headers),
+  ].join(' ');
+  return text.length > 700 ? `${text.slice(0, 700)}... (${text.length} characters)` : text;
 }

@@ -33,6 +33,7 @@ export class Learner {
   readonly #onChange: (server: string) => void;
   readonly #learning = new Map<string, Promise<LearnOutcome>>();
   readonly #listing = new WeakMap<UpstreamSession, Promise<boolean>>();
+  readonly #listed = new WeakSet<UpstreamSession>();
   readonly #relistings = new Set<Relisting>();
   readonly #scope = new AbortController();
 
@@ -80,6 +81,11 @@ export class Learner {
     return work;
   }
 
+  /** Whether the session has told its tools, or failed to: until then what is known is of an earlier one. */
+  hasListed(session: UpstreamSession): boolean {
+    return this.#listed.has(session);
+  }
+
   /** Keeps what is known in step with a session for as long as it lives. */
   follow(server: string, session: UpstreamSession): void {
     const relisting = new Relisting(
@@ -124,6 +130,14 @@ export class Learner {
   }
 
   async #list(server: string, session: UpstreamSession): Promise<boolean> {
+    try {
+      return await this.#askForList(server, session);
+    } finally {
+      this.#listed.add(session);
+    }
+  }
+
+  async #askForList(server: string, session: UpstreamSession): Promise<boolean> {
     const { tools, problems } = await session
       .listTools({ signal: this.#scope.signal, timeoutMs: LIST_TIMEOUT_MS })
       .catch((error: unknown) => {

@@ -5,6 +5,7 @@ import type { OperationInput, OperationOutput } from '../operations/table.js';
 import { duration } from '../operations/text.js';
 import type { Sight as Visible } from './gate.js';
 import type { ServerSnapshot } from './supervisor.js';
+import { waitingNote, warningsOf } from './warnings.js';
 
 /** What the views need to see; they only read. */
 export interface Sight {
@@ -73,6 +74,7 @@ export function getServerInfo(
   const entry = sight.catalog.require(input.server_name);
   const { definition, description } = entry;
   const problem = problemOf(sight, entry);
+  const warnings = warningsOf(entry);
   return {
     server: definition.name,
     title: description.title,
@@ -82,6 +84,7 @@ export function getServerInfo(
     tools: entry.tools.length,
     state: stateOf(sight, entry),
     ...(problem === undefined ? {} : { problem }),
+    ...(warnings.length > 0 ? { warnings } : {}),
     hints: [...definition.hints],
     needs: [...(definition.needs ?? [])],
   };
@@ -186,6 +189,7 @@ function problemOf(sight: Sight, entry: CatalogEntry): string | undefined {
   const parts = [
     problem ? `${problem.message}${problem.hint ? ` ${problem.hint}` : ''}` : '',
     entry.stale ? `The tools may be out of date: ${entry.stale}.` : '',
+    sight.catalog.isWhole(entry.definition.name) ? (waitingNote(entry) ?? '') : '',
     ...entry.toolProblems.slice(0, 3),
   ].filter((part) => part !== '');
   return parts.length > 0 ? parts.join(' ') : undefined;

@@ -1,6 +1,6 @@
 import { RuntimeError, type RuntimeErrorJson } from '../core/errors.js';
 import type { CallToolResult } from '../core/upstream.js';
-import { lastLines } from '../lib/printable.js';
+import { cut, lastLines } from '../lib/printable.js';
 
 /** A model pays for each word, and the first lines say what matters. */
 const MAX_TEXT_BYTES = 2_048;
@@ -48,11 +48,3 @@ function stderrOf(error: RuntimeError): string | undefined {
 }
 
 const bytes = (text: string) => Buffer.byteLength(text, 'utf8');
-
-/** At most so many bytes of UTF-8, never a torn character. */
-function cut(text: string, max: number): string {
-  if (bytes(text) <= max) return text;
-  const end = '…';
-  const head = Buffer.from(text, 'utf8').subarray(0, max - bytes(end));
-  return new TextDecoder('utf-8').decode(head).replace(/\ufffd+$/, '') + end;
-}

@@ -1,7 +1,7 @@
 import { RuntimeError } from '../core/errors.js';
 import type { ListedTool } from '../core/server.js';
 import type { RequestOptions } from '../core/upstream.js';
-import { oneLine } from '../lib/printable.js';
+import { exact, hasUnseen, oneLine } from '../lib/printable.js';
 import { MAX_DEPTH } from './message.js';
 import type { Peer } from './peer.js';
 
@@ -173,8 +173,11 @@ function whyUnusable(name: unknown): string | undefined {
   if (typeof name !== 'string') return name === undefined ? 'is missing' : 'is not a string';
   if (name === '') return 'is empty';
   if (name.length > MAX_NAME) return `is longer than ${MAX_NAME} characters`;
-  if (/[\x00-\x1f\x7f-\x9f]/.test(name))
-    return `${JSON.stringify(name.slice(0, 100))} has control characters`;
+  // A name that reads like another one is no name to choose by.
+  if (hasUnseen(name) || /[\t\n\r\u200c\u200d]/.test(name))
+    return `${exact(name.slice(0, 100))} has characters that cannot be seen`;
+  if (name !== name.trim() || /\s{2}/.test(name))
+    return `${exact(name.slice(0, 100))} has spaces that cannot be seen`;
   return undefined;
 }
 

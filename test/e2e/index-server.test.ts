@@ -70,7 +70,7 @@ describe('an index that mcp-runtime serves', () => {
     await client.call('manage_server', { server_name: 'far', action: 'shutdown' });
     const refused = await client.execute('far', 'echo', { text: 'again' });
     expect(refused.isError).toBe(true);
-    expect(textOf(refused)).toContain('index approve');
+    expect(textOf(refused)).toContain('mcp-runtime approve far');
     const env = {
       ...at().env,
       DISCOVERY_URL: it.url,

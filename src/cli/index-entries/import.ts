@@ -1,10 +1,11 @@
 import { serverNames, withServer } from '../../config/edit-servers.js';
 import { errorTable, RuntimeError } from '../../core/errors.js';
 import { canonicalJson } from '../../lib/hash.js';
+import { exact } from '../../lib/printable.js';
 import { type GlobalFlags, loadSettings } from '../environment.js';
 import { createOutput } from '../output.js';
 import { readText, undo, writeText } from './file.js';
-import { confirmed, entryLines, exact, variablesOf } from './shown.js';
+import { confirmed, entryLines, variablesOf } from './shown.js';
 import { type Candidate, type Found, fromClients, fromFile, fromRegistry } from './sources.js';
 
 export interface ImportFlags extends GlobalFlags {

@@ -1,15 +1,9 @@
 import { createInterface } from 'node:readline/promises';
 import type { RawEntry } from '../../config/import/raw-entry.js';
+import { exact } from '../../lib/printable.js';
 
 /** Where a placeholder names a variable that has to be set. */
 const PLACEHOLDER = /\$\{(?:env:)?([A-Za-z_]\w*)\}/g;
-
-/** A text exactly as it is, on one line, with everything escaped that a terminal would obey or that cannot be seen. */
-export function exact(text: string): string {
-  return JSON.stringify(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]|(?! )\p{Zs}/gu, (character) =>
-    [...character].map((one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`).join(''),
-  );
-}
 
 /** What an entry would run or reach: nothing is cut off, and of variables and headers the names alone. */
 export function entryLines(entry: RawEntry): string[] {

@@ -1,7 +1,12 @@
+import { approveCommand } from '../../catalog/not-found.js';
+import { type DefinitionPins, pinHash, pinOf } from '../../catalog/pins/definition-pins.js';
 import { addressProblems, programProblems } from '../../catalog/remote/launch-rules.js';
 import { RuntimeError } from '../../core/errors.js';
 import type { ServerDefinition } from '../../core/server.js';
 import type { Startup } from '../../http/index-api/seal.js';
+
+/** Where a server came from that was added by a request, among the sources of definitions. */
+const ADDED = 'added';
 
 const BASE = {
   idleTimeoutMs: 60_000,
@@ -54,6 +59,25 @@ export function refuseHarmful(name: string, startup: Startup): void {
     `Server ${JSON.stringify(name)} is refused: ${problems.slice(0, 5).join('; ')}.`,
     {
       hint: 'Clients refuse to start this because an index says so; it belongs into their own servers file.',
+    },
+  );
+}
+
+/**
+ * With DISCOVERY_TRUST=ask what came by a request is run only once a person has approved exactly that.
+ * @throws RuntimeError NOT_APPROVED
+ */
+export function refuseUnapproved(pins: DefinitionPins, definition: ServerDefinition): void {
+  const { name } = definition;
+  const now = pinOf(definition);
+  const before = pins.get(ADDED, name)?.approved;
+  if (before && pinHash(before) === pinHash(now)) return;
+  pins.propose(ADDED, name, now);
+  throw new RuntimeError(
+    'NOT_APPROVED',
+    `Server ${JSON.stringify(name)} is not run before a person has approved how it is started.`,
+    {
+      hint: `Whoever runs this index looks at it with ${approveCommand(name)}; then the same request is accepted.`,
     },
   );
 }

@@ -29,12 +29,20 @@ export class EngineIndex implements IndexStore {
   readonly #engine: RuntimeEngine;
   readonly #startups: StartupStore;
   readonly #key: string | undefined;
+  readonly #mayRun: (definition: ServerDefinition) => void;
   readonly #served = new Map<string, Served>();
   /** Being added or updated: known to the engine, and not yet to those who ask. */
   readonly #pending = new Map<string, ServerDefinition>();
 
-  constructor(options: { engine: RuntimeEngine; startups: StartupStore; key: string | undefined }) {
+  /** @param options `mayRun` refuses, by throwing, what nobody agreed to run. */
+  constructor(options: {
+    engine: RuntimeEngine;
+    startups: StartupStore;
+    key: string | undefined;
+    mayRun: (definition: ServerDefinition) => void;
+  }) {
     this.#engine = options.engine;
+    this.#mayRun = options.mayRun;
     this.#startups = options.startups;
     this.#key = options.key;
     for (const { name, sealed, startup } of options.startups.all()) {
@@ -145,6 +153,7 @@ export class EngineIndex implements IndexStore {
     if (this.#pending.has(name))
       throw new RuntimeError('INVALID_ARGUMENTS', `Server '${name}' is being indexed already.`);
     const definition = definitionOf(name, startup);
+    this.#mayRun(definition);
     this.#pending.set(name, definition);
     try {
       await this.#apply();

@@ -1,4 +1,6 @@
 import { dirname, join } from 'node:path';
+import { DefinitionPins } from '../../catalog/pins/definition-pins.js';
+import { PinDb } from '../../catalog/pins/pin-db.js';
 import { readServersFile } from '../../config/servers-file.js';
 import type { Settings } from '../../config/settings.js';
 import { RuntimeError } from '../../core/errors.js';
@@ -16,6 +18,7 @@ import { engineDirectory } from '../runtime.js';
 import { untilStopped } from '../signals.js';
 import { packageVersion } from '../version.js';
 import { watchFile } from '../watch-servers.js';
+import { refuseUnapproved } from './definitions.js';
 import { EngineIndex } from './engine-index.js';
 import { StartupStore } from './startup-store.js';
 
@@ -55,7 +58,16 @@ export async function serveIndex(flags: ServeIndexFlags): Promise<number> {
       servers: { path: '', definitions: [], problems: [] },
     });
     closers.push(() => composed.close());
-    const store = new EngineIndex({ engine: composed.engine, startups, key: encryptionKey });
+    const pins = new PinDb(join(home, 'pins.db'));
+    closers.push(() => pins.close());
+    const store = new EngineIndex({
+      engine: composed.engine,
+      startups,
+      key: encryptionKey,
+      mayRun: (definition) => {
+        if (settings.trust === 'ask') refuseUnapproved(new DefinitionPins(pins), definition);
+      },
+    });
     const apply = async () => {
       const file = flags.includeFile
         ? await readServersFile(settings.configPath, {
