@@ -3,6 +3,7 @@ import type { GlobalFlags } from './environment.js';
 import { addIndexCommands } from './index-commands.js';
 import { createOutput } from './output.js';
 import { addSecretCommands } from './secret-commands.js';
+import { addTokenCommands } from './token-commands.js';
 import { packageVersion } from './version.js';
 
 /** Runs one command line. @returns the exit code: 0, that of the error table, or 2 for a bad command line. */
@@ -222,6 +223,15 @@ function build(finish: (code: number) => void): Command {
         (await import('./approvals/approve.js')).approve(server, flags),
       ),
     );
+
+  const token = program
+    .command('token')
+    .description('who may use this runtime over HTTP, and for what')
+    .exitOverride();
+  addTokenCommands(
+    (usage, description) => withGlobalFlags(token.command(usage).description(description).exitOverride()),
+    run,
+  );
 
   command('doctor', 'check this machine and the configuration, and explain').action(
     run(async (flags: GlobalFlags) => (await import('./doctor.js')).doctor(flags)),

@@ -1,9 +1,7 @@
-import { timingSafeEqual } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Settings } from '../config/settings.js';
-import { sha256 } from '../lib/hash.js';
 import { createLogger } from '../lib/log.js';
 import type { RuntimePort } from '../operations/table.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
@@ -130,21 +128,24 @@ async function serveOverHttp(
   options: OpenOptions,
 ): Promise<RunningFace> {
   const { logger, settings } = options;
-  const token = settings.httpToken;
-  const [{ createHttpFace }, { LOOPBACK_HOSTS }] = await Promise.all([
+  const address = { host: flags.host, port: portOf(flags.port) };
+  const [{ createHttpFace }, { LOOPBACK_HOSTS }, { httpAccess }] = await Promise.all([
     import('../http/face.js'),
     import('../http/guard.js'),
+    import('./http-access.js'),
   ]);
   const face = createHttpFace(port, {
     expose: flags.expose,
     ...(await exposureOf(flags, options)),
     version: packageVersion(),
     logger,
-    ...(token === undefined ? {} : { verifyToken: oneToken(token) }),
+    ...(await httpAccess(settings, address, logger)),
+    corsOrigins: settings.http.corsOrigins,
+    ratePerMinute: settings.http.ratePerMinute,
     ...(flags.allowedHost === undefined ? {} : { allowedHosts: [...LOOPBACK_HOSTS, ...flags.allowedHost] }),
     ...(flags.allowedOrigin === undefined ? {} : { allowedOrigins: flags.allowedOrigin }),
   });
-  const listening = await face.listen({ host: flags.host, port: portOf(flags.port) });
+  const listening = await face.listen(address);
   process.stderr.write(
     `mcp-runtime listens on ${listening.url}/mcp (streamable HTTP) and ${listening.url}/sse\n`,
   );
@@ -173,11 +174,4 @@ async function exposureOf(flags: ServeFlags, { settings, environment }: OpenOpti
 function pinOf(text: string): { server: string; tool?: string } {
   const slash = text.indexOf('/');
   return slash < 0 ? { server: text } : { server: text.slice(0, slash), tool: text.slice(slash + 1) };
-}
-
-/** Accepts the one token that is set. Hashes are compared, so that neither content nor length can be timed. */
-function oneToken(expected: string): (token: string) => Promise<{ principal: string } | undefined> {
-  const digest = Buffer.from(sha256(expected), 'hex');
-  return async (token) =>
-    timingSafeEqual(Buffer.from(sha256(token), 'hex'), digest) ? { principal: 'token' } : undefined;
 }

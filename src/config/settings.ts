@@ -45,6 +45,11 @@ const rawSettings = z.object({
   MCP_RUNTIME_HOME: text,
   MCP_RUNTIME_CONFIG: text,
   MCP_RUNTIME_TOKEN: text,
+  OAUTH_ISSUER: z.url({ protocol: /^https?$/ }).optional(),
+  OAUTH_RESOURCE: z.url({ protocol: /^https?$/ }).optional(),
+  OAUTH_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
+  CORS_ORIGINS: text,
+  HTTP_RATE_LIMIT: whole(6000, 0, 10_000_000),
   AUTO_START: flag(true),
   MAX_RUNNING_SERVERS: whole(50, 1, 10_000),
   LEARN_CONCURRENCY: whole(4, 1, 64),
@@ -110,8 +115,23 @@ export interface Settings {
     /** The chat model that describes servers; none unless it is named. */
     readonly descriptionModel: string | undefined;
   };
-  /** The bearer token that HTTP clients must show. */
-  readonly httpToken: string | undefined;
+  /** Who may ask over HTTP. */
+  readonly http: {
+    /** A token that may do everything. */
+    readonly token: string | undefined;
+    /** Whose tokens are accepted besides our own. */
+    readonly oauth:
+      | {
+          readonly issuer: string;
+          /** Our address as clients know it; undefined: where we listen. */
+          readonly resource: string | undefined;
+          readonly jwksUrl: string | undefined;
+        }
+      | undefined;
+    readonly corsOrigins: readonly string[];
+    /** Requests a minute of each holder of a token; 0: as many as come. */
+    readonly ratePerMinute: number;
+  };
 }
 
 /**
@@ -174,6 +194,14 @@ export function resolveSettings(environment: Environment, platform: Platform): S
       dimensions: raw.DIMENSIONS,
       descriptionModel: raw.DESCRIPTION_MODEL_NAME,
     },
-    httpToken: raw.MCP_RUNTIME_TOKEN,
+    http: {
+      token: raw.MCP_RUNTIME_TOKEN,
+      oauth:
+        raw.OAUTH_ISSUER === undefined
+          ? undefined
+          : { issuer: raw.OAUTH_ISSUER, resource: raw.OAUTH_RESOURCE, jwksUrl: raw.OAUTH_JWKS_URL },
+      corsOrigins: (raw.CORS_ORIGINS ?? '').split(/[\s,]+/).filter((origin) => origin !== ''),
+      ratePerMinute: raw.HTTP_RATE_LIMIT,
+    },
   });
 }

@@ -11,49 +11,48 @@ import type { Pin } from '../mcp/exposure.js';
 import { type Announcement, createMcpFace } from '../mcp/face.js';
 import type { RuntimePort } from '../operations/table.js';
 import { notAllowed, refusal, refuseAsRpc, tooManySessions } from './answers.js';
-import { authentication, mustBeSafe } from './authentication.js';
+import { type AccessEnv, type Authentication, authentication, mustBeSafe } from './authentication.js';
 import { readJson } from './body.js';
+import { cors } from './cors.js';
 import { EventLog } from './event-log.js';
-import { type BearerEnv, hostGuard, LOOPBACK_HOSTS } from './guard.js';
+import { hostGuard, LOOPBACK_HOSTS } from './guard.js';
 import { type HttpListener, isLoopback, listen, namesOfHost, type Timeouts } from './listen.js';
 import { type SessionLimits, Sessions } from './sessions.js';
 import { SseTransport } from './sse.js';
 import { type StatelessClient, statelessClient } from './stateless.js';
 import { legacyOther, legacyPost, type StreamableSession } from './streamable.js';
 
-export interface HttpFaceOptions {
+export interface HttpFaceOptions extends Authentication {
   readonly expose: Expose;
   readonly pins?: readonly Pin[] | undefined;
   readonly wholePins?: boolean | undefined;
   readonly version: string;
   readonly logger: Logger;
-  /** Who holds the token; undefined when nobody does. Compares in constant time (`sameSecret`). */
-  readonly verifyToken?: ((token: string) => Promise<{ principal: string } | undefined>) | undefined;
-  /** Whether a request without a token is refused. Default: when `verifyToken` is given. Needed to leave loopback. */
-  readonly requireToken?: boolean | undefined;
+  /** What we say of ourselves as a resource server (RFC 9728), under the address that is said with a 401. */
+  readonly resource?: { readonly metadata: object } | undefined;
   /** As in `hostGuard`. Default: loopback, and the names of the address that is listened on. */
   readonly allowedHosts?: readonly string[] | undefined;
   /** As in `hostGuard`. Default: loopback. */
   readonly allowedOrigins?: readonly string[] | undefined;
+  /** Pages of these origins may call, and read answers. Default: none may read any. */
+  readonly corsOrigins?: readonly string[] | undefined;
+  /** Connections at once; further ones are closed. Default 2048. */
+  readonly maxConnections?: number | undefined;
   /** Default 4 MiB. */
   readonly maxBodyBytes?: number | undefined;
-  /** For each kind of session. Default 256, 30 minutes. */
+  /** For each kind of session. Default 256, 64 of them for one holder, 30 minutes. */
   readonly sessions?: Partial<SessionLimits> | undefined;
   readonly timeouts?: Timeouts | undefined;
 }
 
 export interface HttpFace {
   /** For tests without a socket; `listen` serves it. */
-  readonly app: Hono<FaceEnv>;
+  readonly app: Hono<AccessEnv>;
   /**
    * @throws RuntimeError PORT_IN_USE; UNAUTHORIZED when it would be reachable from elsewhere without a token;
    * CONFIG_INVALID when the address cannot be bound.
    */
   listen(address: { host: string; port: number }): Promise<HttpListener>;
-}
-
-interface FaceEnv extends BearerEnv {
-  Bindings: { outgoing?: { once(event: 'close', listener: () => void): unknown } };
 }
 
 const MESSAGES = '/messages';
@@ -64,7 +63,7 @@ const RESUMABLE_BYTES = 64 * 1_048_576;
 export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): HttpFace {
   const { logger } = options;
   const face = createMcpFace(port, options);
-  const limits = { max: options.sessions?.max ?? 256, idleMs: options.sessions?.idleMs ?? 1_800_000 };
+  const limits = { max: 256, maxPerOwner: 64, idleMs: 1_800_000, ...options.sessions };
   const maxBodyBytes = options.maxBodyBytes ?? 4 * 1_048_576;
   const legacy = {
     face,
@@ -87,11 +86,11 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
 
   face.announcements((announcement) => publish(modern.notify, announcement));
 
-  async function mcp(c: Context<FaceEnv>): Promise<Response> {
+  async function mcp(c: Context<AccessEnv>): Promise<Response> {
     const request = c.req.raw;
-    const principal = c.get('principal');
+    const access = c.get('access');
     const outgoing = c.env?.outgoing;
-    if (request.method !== 'POST') return legacyOther(legacy, request, principal, outgoing);
+    if (request.method !== 'POST') return legacyOther(legacy, request, access, outgoing);
     const accept = request.headers.get('accept') ?? '';
     if (!accept.includes('application/json') || !accept.includes('text/event-stream')) {
       return refusal(406, 'The client must accept both application/json and text/event-stream');
@@ -99,48 +98,52 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
     const body = await readJson(request, maxBodyBytes);
     if (!body.ok) return body.refusal;
     const kind = eraOf(request, body.value);
-    if (kind === 'legacy') return legacyPost(legacy, request, principal, body.value, outgoing);
+    if (kind === 'legacy') return legacyPost(legacy, request, access, body.value, outgoing);
     // What cannot be classified is refused by the handler, which knows how, without asking for a server.
     if (kind === 'reject') return modern.fetch(request, { parsedBody: body.value });
-    const client = statelessClient(face, stateless, principal, body.value, outgoing);
+    const client = statelessClient(face, stateless, access, body.value, outgoing);
     if (!client) return tooManySessions();
     // The SDK's way to hand something on to the factory; the token itself stays here.
-    const authInfo = { token: '', clientId: principal, scopes: [], extra: { client } };
+    const authInfo = { token: '', clientId: access.principal, scopes: [], extra: { client } };
     return modern.fetch(request, { authInfo, parsedBody: body.value });
   }
 
-  async function openStream(c: Context<FaceEnv>): Promise<Response> {
+  async function openStream(c: Context<AccessEnv>): Promise<Response> {
     if (!(c.req.header('accept') ?? '').includes('text/event-stream')) {
       return refusal(406, 'The client must accept text/event-stream');
     }
-    if (!streams.hasRoom()) return tooManySessions();
-    const principal = c.get('principal');
-    const connection = face.connect({ principal });
+    const access = c.get('access');
+    if (!streams.hasRoom(access)) return tooManySessions();
+    const { principal, restriction } = access;
+    const connection = face.connect({ principal, restriction });
     const transport = new SseTransport(connection, MESSAGES, (id) => streams.remove(id));
-    streams.add(transport.sessionId, principal, transport);
-    streams.find(transport.sessionId, principal, c.env?.outgoing);
+    streams.add(transport.sessionId, access, transport);
+    streams.find(transport.sessionId, access, c.env?.outgoing);
     await connection.createServer('legacy').connect(transport);
     return transport.response;
   }
 
-  async function postMessage(c: Context<FaceEnv>): Promise<Response> {
+  async function postMessage(c: Context<AccessEnv>): Promise<Response> {
     const body = await readJson(c.req.raw, maxBodyBytes);
     if (!body.ok) return body.refusal;
-    const transport = streams.find(c.req.query('sessionId') ?? '', c.get('principal'), c.env?.outgoing);
+    const transport = streams.find(c.req.query('sessionId') ?? '', c.get('access'), c.env?.outgoing);
     return transport?.receive(body.value) ?? refusal(404, 'Session not found');
   }
 
   const guardFor = (names: readonly string[]) =>
     hostGuard({
       allowedHosts: options.allowedHosts ?? names,
-      allowedOrigins: options.allowedOrigins,
+      allowedOrigins: [...(options.allowedOrigins ?? LOOPBACK_HOSTS), ...(options.corsOrigins ?? [])],
       refuse: refuseAsRpc,
     });
   let guard: MiddlewareHandler = guardFor(LOOPBACK_HOSTS);
   const authenticate = authentication(options);
-  const app = new Hono<FaceEnv>();
+  const app = new Hono<AccessEnv>();
   app.use('*', (c, next) => guard(c, next));
+  if (options.corsOrigins && options.corsOrigins.length > 0) app.use('*', cors(options.corsOrigins));
   app.get('/health', (c) => c.json({ status: 'ok', version: options.version }));
+  const { resource } = options;
+  if (resource) app.get('/.well-known/oauth-protected-resource/*', (c) => c.json(resource.metadata));
   app.use('*', authenticate);
   app.on(['GET', 'POST', 'DELETE'], '/mcp', mcp);
   app.get('/sse', openStream);
@@ -158,12 +161,13 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
   return {
     app,
     listen: async (address) => {
-      mustBeSafe(address.host, options);
+      await mustBeSafe(address.host, options);
       if (!isLoopback(address.host)) guard = guardFor([...LOOPBACK_HOSTS, ...namesOfHost(address.host)]);
       return listen(app.fetch, {
         ...address,
         logger,
         timeouts: options.timeouts,
+        maxConnections: options.maxConnections,
         onclose: async () => {
           await Promise.allSettled([
             legacy.sessions.close(),

@@ -71,7 +71,8 @@ export function sameSecret(given: string, expected: string): boolean {
   return timingSafeEqual(digest(given), digest(expected));
 }
 
-function bearerToken(header: string | undefined): string | undefined {
+/** The token of an Authorization header; undefined when it is of another kind. */
+export function bearerToken(header: string | undefined): string | undefined {
   const match = header === undefined ? null : /^bearer +([^\s]+) *$/i.exec(header);
   return match?.[1];
 }

@@ -10,6 +10,8 @@ class Thing implements Closable {
   }
 }
 
+const ada = { principal: 'ada' };
+const bob = { principal: 'bob' };
 const open: Sessions<Thing>[] = [];
 afterEach(async () => {
   for (const sessions of open.splice(0)) await sessions.close();
@@ -17,11 +19,11 @@ afterEach(async () => {
 
 function make(max: number) {
   const clock = { now: 0 };
-  const sessions = new Sessions<Thing>({ max, idleMs: 10_000 }, () => clock.now);
+  const sessions = new Sessions<Thing>({ max, maxPerOwner: 2, idleMs: 10_000 }, () => clock.now);
   open.push(sessions);
   const add = (id: string) => {
     const thing = new Thing();
-    sessions.add(id, 'ada', thing);
+    sessions.add(id, ada, thing);
     return thing;
   };
   return { clock, sessions, add };
@@ -31,9 +33,34 @@ describe('Sessions', () => {
   it('gives a session to its principal alone', () => {
     const { sessions, add } = make(2);
     const thing = add('s');
-    expect(sessions.find('s', 'ada', undefined)).toBe(thing);
-    expect(sessions.find('s', 'bob', undefined)).toBeUndefined();
-    expect(sessions.find('t', 'ada', undefined)).toBeUndefined();
+    expect(sessions.find('s', ada, undefined)).toBe(thing);
+    expect(sessions.find('s', bob, undefined)).toBeUndefined();
+    expect(sessions.find('t', ada, undefined)).toBeUndefined();
+    // Another token of hers, which may do less.
+    const less = { ...ada, restriction: { allow: [{ readOnly: true }] } };
+    expect(sessions.find('s', less, undefined)).toBeUndefined();
+  });
+
+  it('HTP-04: lets no holder take all of them', () => {
+    const { clock, sessions, add } = make(9);
+    const first = add('1');
+    add('2');
+    expect([sessions.hasRoom(ada), sessions.hasRoom(bob)]).toEqual([false, true]);
+    clock.now = 60_001;
+    expect(sessions.hasRoom(ada)).toBe(true);
+    expect(first.closed).toBe(1);
+  });
+
+  it('HTP-04: ends with the token that it was begun with', async () => {
+    const { sessions } = make(9);
+    const thing = new Thing();
+    let isGood = true;
+    sessions.add('s', { ...ada, isValid: async () => isGood }, thing);
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(thing.closed).toBe(0);
+    isGood = false;
+    await expect.poll(() => thing.closed, { timeout: 10_000 }).toBe(1);
+    expect(sessions.size).toBe(0);
   });
 
   it('ends what is idle too long, but nothing that is busy or streaming', () => {
@@ -41,9 +68,9 @@ describe('Sessions', () => {
     const [idle, used, busy, streaming] = [add('idle'), add('used'), add('busy'), add('streaming')];
     busy.busy = true;
     const outgoing = new EventEmitter();
-    sessions.find('streaming', 'ada', outgoing);
+    sessions.find('streaming', ada, outgoing);
     clock.now = 9_000;
-    sessions.find('used', 'ada', undefined);
+    sessions.find('used', ada, undefined);
     clock.now = 11_000;
     sessions.sweep();
     expect([idle.closed, used.closed, busy.closed, streaming.closed]).toEqual([1, 0, 0, 0]);
@@ -59,10 +86,10 @@ describe('Sessions', () => {
     clock.now = 1_000;
     const second = add('second');
     clock.now = 60_500;
-    expect(sessions.hasRoom()).toBe(true);
+    expect(sessions.hasRoom(ada)).toBe(true);
     expect([first.closed, second.closed]).toEqual([1, 0]);
     add('third');
-    expect(sessions.hasRoom()).toBe(false);
+    expect(sessions.hasRoom(ada)).toBe(false);
     expect(sessions.size).toBe(2);
   });
 });

@@ -1,6 +1,10 @@
+import { type Access, ownerOf } from './access/access.js';
+
 export interface SessionLimits {
   /** Sessions at once. */
   readonly max: number;
+  /** Of one holder of a token at once, so that none takes all of them. */
+  readonly maxPerOwner: number;
   /** Ms without a request or an open stream after which a session ends. */
   readonly idleMs: number;
 }
@@ -12,7 +16,8 @@ export interface Closable {
 }
 
 interface Entry<T> {
-  readonly principal: string;
+  /** Of its latest request. */
+  access: Access;
   readonly value: T;
   lastUsed: number;
   /** Responses that are being written: an open stream is use. */
@@ -26,46 +31,53 @@ interface Outgoing {
 
 /** A session that was used within this time is not given up for a newcomer. */
 const RECENT_MS = 60_000;
+/** A token that was revoked or has expired ends the sessions of its holder within this time. */
+const REVOKED_MS = 1_000;
+/** Who asks at this machine without a token: one principal, but often many programs. */
+const LOCAL = 'local';
 
-/** What clients keep between requests. Each belongs to its principal; the number is capped, idle ones end. */
+/** What clients keep between requests. Each belongs to whoever began it; the number is capped, idle ones end. */
 export class Sessions<T extends Closable> {
   readonly #limits: SessionLimits;
   readonly #now: () => number;
   readonly #entries = new Map<string, Entry<T>>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #timers: readonly NodeJS.Timeout[];
 
   constructor(limits: SessionLimits, now: () => number = () => performance.now()) {
     this.#limits = limits;
     this.#now = now;
-    this.#timer = setInterval(() => this.sweep(), Math.min(Math.max(limits.idleMs / 4, 50), 30_000));
-    this.#timer.unref();
+    this.#timers = [
+      setInterval(() => this.sweep(), Math.min(Math.max(limits.idleMs / 4, 50), 30_000)),
+      setInterval(() => void this.#endRevoked(), REVOKED_MS),
+    ];
+    for (const timer of this.#timers) timer.unref();
   }
 
   get size(): number {
     return this.#entries.size;
   }
 
-  /** Whether one more may be added; makes room by ending the one that was unused for longest, if that is long enough. */
-  hasRoom(): boolean {
-    if (this.#entries.size < this.#limits.max) return true;
-    let oldest: [string, Entry<T>] | undefined;
-    for (const pair of this.#entries) {
-      const [, entry] = pair;
-      if (isIdle(entry) && entry.lastUsed < (oldest?.[1].lastUsed ?? this.#now() - RECENT_MS)) oldest = pair;
-    }
-    if (!oldest) return false;
-    this.remove(oldest[0]);
-    return true;
+  /**
+   * Whether this holder may add one more; makes room by ending the one that was unused for longest, if that is long
+   * enough.
+   */
+  hasRoom(access: Access): boolean {
+    const { max, maxPerOwner } = this.#limits;
+    const { principal } = access;
+    const isOwn = (entry: Entry<T>) => entry.access.principal === principal;
+    if (principal !== LOCAL && this.#count(isOwn) >= maxPerOwner) return this.#giveUp(isOwn);
+    return this.#entries.size < max || this.#giveUp(() => true);
   }
 
-  add(id: string, principal: string, value: T): void {
-    this.#entries.set(id, { principal, value, lastUsed: this.#now(), open: 0 });
+  add(id: string, access: Access, value: T): void {
+    this.#entries.set(id, { access, value, lastUsed: this.#now(), open: 0 });
   }
 
-  /** The session, if it is this principal's. Counts as use for as long as `outgoing` is being written. */
-  find(id: string, principal: string, outgoing: Outgoing | undefined): T | undefined {
+  /** The session, if it is this holder's. Counts as use for as long as `outgoing` is being written. */
+  find(id: string, access: Access, outgoing: Outgoing | undefined): T | undefined {
     const entry = this.#entries.get(id);
-    if (entry?.principal !== principal) return undefined;
+    if (!entry || ownerOf(entry.access) !== ownerOf(access)) return undefined;
+    entry.access = access;
     entry.lastUsed = this.#now();
     if (outgoing) {
       entry.open += 1;
@@ -93,10 +105,35 @@ export class Sessions<T extends Closable> {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     const values = [...this.#entries.values()].map((entry) => entry.value);
     this.#entries.clear();
     await Promise.allSettled(values.map((value) => value.close()));
+  }
+
+  #count(counts: (entry: Entry<T>) => boolean): number {
+    let count = 0;
+    for (const entry of this.#entries.values()) if (counts(entry)) count += 1;
+    return count;
+  }
+
+  /** @returns whether one of these was unused for long enough to end. */
+  #giveUp(may: (entry: Entry<T>) => boolean): boolean {
+    let oldest: [string, Entry<T>] | undefined;
+    for (const pair of this.#entries) {
+      const [, entry] = pair;
+      const isOlder = entry.lastUsed < (oldest?.[1].lastUsed ?? this.#now() - RECENT_MS);
+      if (may(entry) && isIdle(entry) && isOlder) oldest = pair;
+    }
+    if (!oldest) return false;
+    this.remove(oldest[0]);
+    return true;
+  }
+
+  async #endRevoked(): Promise<void> {
+    for (const [id, { access }] of this.#entries) {
+      if (access.isValid && !(await access.isValid())) this.remove(id);
+    }
   }
 }
 

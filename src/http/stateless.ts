@@ -1,5 +1,6 @@
 import { CLIENT_INFO_META_KEY, type Server } from '@modelcontextprotocol/server';
 import type { McpConnection, McpFace } from '../mcp/face.js';
+import { type Access, ownerOf } from './access/access.js';
 import type { Closable, Sessions } from './sessions.js';
 
 type Outgoing = Parameters<Sessions<Closable>['find']>[2];
@@ -30,18 +31,19 @@ export class StatelessClient implements Closable {
 export function statelessClient(
   face: McpFace,
   clients: Sessions<StatelessClient>,
-  principal: string,
+  access: Access,
   body: unknown,
   outgoing: Outgoing,
 ): StatelessClient | undefined {
   const { name, version } = clientInfo(body);
-  const id = JSON.stringify([principal, name, version]);
-  const known = clients.find(id, principal, outgoing);
+  const id = JSON.stringify([ownerOf(access), name, version]);
+  const known = clients.find(id, access, outgoing);
   if (known) return known;
-  if (!clients.hasRoom()) return undefined;
-  const client = new StatelessClient(face.connect({ principal, clientName: name }));
-  clients.add(id, principal, client);
-  return clients.find(id, principal, outgoing);
+  if (!clients.hasRoom(access)) return undefined;
+  const { principal, restriction } = access;
+  const client = new StatelessClient(face.connect({ principal, restriction, clientName: name }));
+  clients.add(id, access, client);
+  return clients.find(id, access, outgoing);
 }
 
 function clientInfo(body: unknown): { name: string | undefined; version: string | undefined } {

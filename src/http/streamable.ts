@@ -12,6 +12,7 @@ import {
 import { allowsBatches } from '../mcp/batch.js';
 import type { McpConnection, McpFace } from '../mcp/face.js';
 import { cancelledId, errorAnswer, idKey, isRequest, readMessage } from '../mcp/inbound.js';
+import type { Access } from './access/access.js';
 import { noSession, refusal, rpcResponse, tooManySessions } from './answers.js';
 import type { EventLog, SessionEvents } from './event-log.js';
 import type { Closable, Sessions } from './sessions.js';
@@ -36,10 +37,15 @@ export class StreamableSession implements Closable {
   readonly #server: Server;
   readonly #events: SessionEvents;
 
-  constructor(face: McpFace, principal: string, events: EventLog, onclose: (id: string) => void) {
+  constructor(
+    face: McpFace,
+    { principal, restriction }: Access,
+    events: EventLog,
+    onclose: (id: string) => void,
+  ) {
     this.id = randomUUID();
     this.#events = events.forSession();
-    this.#connection = face.connect({ principal });
+    this.#connection = face.connect({ principal, restriction });
     this.#server = this.#connection.createServer('legacy');
     this.#transport = new SessionTransport({
       sessionIdGenerator: () => this.id,
@@ -122,13 +128,13 @@ export interface LegacyContext {
 export async function legacyPost(
   context: LegacyContext,
   request: Request,
-  principal: string,
+  access: Access,
   body: unknown,
   outgoing: Outgoing,
 ): Promise<Response> {
   const id = request.headers.get('mcp-session-id');
   if (id !== null) {
-    return (await context.sessions.find(id, principal, outgoing)?.post(request, body)) ?? noSession();
+    return (await context.sessions.find(id, access, outgoing)?.post(request, body)) ?? noSession();
   }
   if (!isInitialize(body)) {
     return refusal(400, 'Mcp-Session-Id is missing; begin with initialize', { code: INVALID_REQUEST });
@@ -136,12 +142,12 @@ export async function legacyPost(
   if (!isInitializeRequest(body)) {
     return rpcResponse(400, errorAnswer(body.id ?? null, INVALID_PARAMS, 'initialize lacks what it needs'));
   }
-  if (!context.sessions.hasRoom()) return tooManySessions();
-  const session = new StreamableSession(context.face, principal, context.events, (ended) =>
+  if (!context.sessions.hasRoom(access)) return tooManySessions();
+  const session = new StreamableSession(context.face, access, context.events, (ended) =>
     context.sessions.remove(ended),
   );
-  context.sessions.add(session.id, principal, session);
-  context.sessions.find(session.id, principal, outgoing);
+  context.sessions.add(session.id, access, session);
+  context.sessions.find(session.id, access, outgoing);
   await session.start();
   const response = await session.post(request, body);
   if (!response.ok) context.sessions.remove(session.id);
@@ -152,12 +158,12 @@ export async function legacyPost(
 export async function legacyOther(
   context: LegacyContext,
   request: Request,
-  principal: string,
+  access: Access,
   outgoing: Outgoing,
 ): Promise<Response> {
   const id = request.headers.get('mcp-session-id');
   if (id === null) return refusal(400, 'Mcp-Session-Id is missing', { code: INVALID_REQUEST });
-  return (await context.sessions.find(id, principal, outgoing)?.handle(request)) ?? noSession();
+  return (await context.sessions.find(id, access, outgoing)?.handle(request)) ?? noSession();
 }
 
 function isInitialize(body: unknown): body is { id?: string | number | null } {
