@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import type { ServerDefinition, ServerLimits } from '../core/server.js';
+import { canonicalJson, sha256 } from '../lib/hash.js';
 import { nearest } from '../lib/nearest.js';
 import { valuesOutOfArguments } from './container-env.js';
 import { type Expansion, expand } from './expand.js';
