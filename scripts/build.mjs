@@ -63,6 +63,8 @@ async function bundle(out) {
     ...write,
     dir: join(out, 'command'),
     format: 'cjs',
+    // Code that is run from the cache cannot import; what is left to Node is CommonJS.
+    dynamicImportInCjs: false,
     strict: true,
     entryFileNames: '[name].cjs',
     chunkFileNames: '[name]-[hash].cjs',
