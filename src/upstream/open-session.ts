@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { LookupFunction } from 'node:net';
 import { RuntimeError } from '../core/errors.js';
 import type { RemoteDefinition, ServerDefinition } from '../core/server.js';
 import type { RequestOptions, SessionEnd, UpstreamEvent, UpstreamSession } from '../core/upstream.js';
@@ -18,6 +19,7 @@ import { cancelled } from './pending.js';
 import { ownDispatcher } from './remote/dispatcher.js';
 import { endpointOf } from './remote/endpoint.js';
 import { SseChannel } from './remote/sse-channel.js';
+import { steadyLookup } from './remote/steady-lookup.js';
 import { StreamableHttpChannel } from './remote/streamable-http-channel.js';
 import type { RequestHandler } from './server-requests.js';
 import { notificationEvents, Session } from './session.js';
@@ -46,6 +48,8 @@ export interface OpenSessionOptions {
   readonly cwd?: string;
   /** For remote servers. Default: the global one. */
   readonly fetch?: typeof fetch;
+  /** Finds the addresses of remote servers. Default: the system's, held to what a name stood for in this session. */
+  readonly lookup?: LookupFunction | undefined;
   /** Adds what a remote server wants to see of its user. */
   readonly authorize?: ((definition: RemoteDefinition, send: typeof fetch) => typeof fetch) | undefined;
   /** Where ids of containers are kept. Default: nowhere, and they are found by their label. */
@@ -177,7 +181,8 @@ async function openChannel(
   }
   const endpoint = endpointOf(definition);
   // A fetch that was given brings its own connections.
-  const dispatcher = options.fetch ? undefined : await ownDispatcher();
+  const lookup = endpoint.url.protocol === 'http:' ? (options.lookup ?? steadyLookup()) : options.lookup;
+  const dispatcher = options.fetch ? undefined : await ownDispatcher(lookup);
   const send =
     options.fetch ??
     ((url, init) => fetch(url, { ...init, ...(dispatcher ? { dispatcher } : {}) } as RequestInit));

@@ -1,7 +1,8 @@
 import type { RequestListener } from 'node:http';
-import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type LookupFunction } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { steadyLookup } from '../../src/upstream/remote/steady-lookup.js';
 import { localServers, MIB, secret, startHostileHttp } from '../support/http-servers.js';
 import { eventually, fixture } from '../support/processes.js';
 import { bench, errorOf, remoteDefinition, textOf, within } from '../support/upstream.js';
@@ -31,8 +32,9 @@ describe('REM-04 redirects', () => {
   it('a loop ends after five', async () => {
     const server = await started('http-redirect', ['307', 'loop']);
     expect((await errorOf(server.open())).message).toContain('more than 5 times');
-    // Once for each revision it is greeted with.
-    expect([6, 12]).toContain((await server.hits()).length);
+    // The first and five more, for each of the two ways in which it is greeted.
+    const asked = (await server.hits()).map((hit) => hit.rpc);
+    expect(asked).toEqual([...Array(6).fill('initialize'), ...Array(6).fill('server/discover')]);
   });
 
   it('307 within the origin is followed', async () => {
@@ -58,6 +60,45 @@ describe('REM-05 a server that asks for authentication', () => {
       expect(await server.hits()).toHaveLength(1);
     },
   );
+});
+
+describe('REM-05 a name that is rebound', () => {
+  /** A resolver that says one address after the other, the last for ever. */
+  const saying = (...addresses: string[]) => {
+    let asked = 0;
+    const resolve: LookupFunction = (_name, options, callback) => {
+      const address = addresses[Math.min(asked, addresses.length - 1)] ?? '';
+      asked += 1;
+      if (options.all) callback(null, [{ address, family: 4 }]);
+      else callback(null, address, 4);
+    };
+    return steadyLookup(resolve);
+  };
+
+  it('public first, then this machine: is refused, and nobody here is asked', async () => {
+    const canary = await bed().http(fixture('good-server.mjs'), ['http', '0']);
+    const url = `http://rebound.example:${canary.port}/mcp`;
+    const lookup = saying('203.0.113.9', '127.0.0.1');
+    const definition = remoteDefinition('streamable-http', url, {
+      startTimeoutMs: 1_500,
+      headers: { 'x-api-key': secret },
+    });
+    // Nobody answers at the public one.
+    await errorOf(bed().open(definition, { lookup }));
+    const error = await errorOf(bed().open(definition, { lookup }));
+    expect(error.message).toMatch(/now stands for one of this network. The request was not sent/);
+    expect(JSON.stringify(error)).not.toContain(secret);
+    expect(bed().events('recv')).toEqual([]);
+  });
+
+  it('private from the beginning: is somebody\u2019s own server', async () => {
+    const own = await bed().http(fixture('good-server.mjs'), ['http', '0', 'sse']);
+    const url = `http://intranet.example:${own.port}/mcp`;
+    const session = await bed().open(remoteDefinition('streamable-http', url), {
+      lookup: saying('127.0.0.1'),
+    });
+    expect(await textOf(session.callTool('echo', { text: 'mine' }, within()))).toBe('mine');
+  });
 });
 
 describe('REM-07 headers and bodies that are too large', () => {

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
+import type { RequestListener } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
+import { localServers, MIB } from '../support/http-servers.js';
 import {
   eventually,
   fixture,
@@ -7,11 +10,13 @@ import {
   isAlive,
   pidsWith,
   type RunningServer,
+  residentBytes,
   startHttpFixture,
 } from '../support/processes.js';
 import { good, node, textOf, workplace } from '../support/runtime.js';
 
 const at = workplace();
+const local = localServers();
 const http: RunningServer[] = [];
 afterEach(async () => {
   await Promise.all(http.splice(0).map((server) => server.stop()));
@@ -303,16 +308,57 @@ describe('remote servers, through serve', () => {
     expect(textOf(await client.execute('good', 'echo', { text: 'meanwhile' }))).toBe('meanwhile');
   });
 
-  it('REM-07: a session id that cannot be one is refused', async () => {
-    const server = await startHttpFixture(fixture('good-server.mjs'), ['http', '0', 'sse'], {
-      GOOD_STDIN: 'ignore',
+  it('REM-07: headers and bodies that are too large are one clear error each, and memory stays', async () => {
+    const id = (value: string) => local.listen(answering({ 'mcp-session-id': value }));
+    const bomb = gzipSync(Buffer.alloc(512 * MIB, 0x20));
+    const urls = {
+      long: await id('x'.repeat(2_000)),
+      space: await id('a b'),
+      latin: await id('abc\u00e9'),
+      huge: await local.listen(answering({ 'x-huge': 'x'.repeat(100_000) })),
+      many: await local.listen(answering(Object.fromEntries(headers(3_000)))),
+      bomb: await local.listen(answering({ 'content-encoding': 'gzip' }, bomb)),
+    };
+    at().servers({
+      ...Object.fromEntries(Object.entries(urls).map(([name, url]) => [name, { url, timeout: 8 }])),
+      good: good(),
     });
-    http.push(server);
-    at().servers({ fine: { url: `http://127.0.0.1:${server.port}/mcp` } });
-    const client = await at().client();
-    expect(textOf(await client.execute('fine', 'echo', { text: 'over SSE' }))).toBe('over SSE');
-  });
+    const client = await at().client({ env: { MAX_MESSAGE_MB: '8' } });
+    await client.learnt();
+    expect(textOf(await client.execute('good', 'echo', { text: 'first' }))).toBe('first');
+    const before = residentBytes(client.pid);
+    const names = Object.keys(urls);
+    const results = await Promise.all(names.map((name) => client.execute(name, 'echo', {})));
+    for (const [index, result] of results.entries()) {
+      const name = names[index] ?? '';
+      const text = textOf(result);
+      expect(result.isError).toBe(true);
+      expect(text).toContain(`"${name}"`);
+      expect(text.length).toBeLessThan(2_048);
+      if (['long', 'space', 'latin'].includes(name)) expect(text).toContain('session id');
+      if (name === 'bomb') expect(text).toContain('at most 8388608 are accepted');
+    }
+    expect(residentBytes(client.pid) - before).toBeLessThan(64 * MIB);
+    expect(textOf(await client.execute('good', 'echo', { text: 'still' }))).toBe('still');
+  }, 60_000);
 });
+
+const headers = (count: number): [string, string][] =>
+  Array.from({ length: count }, (_, index) => [`x-${index}`, 'y'.repeat(20)]);
+
+/** Answers `initialize` as it should, but for what is given. */
+function answering(more: Record<string, string>, body?: Buffer): RequestListener {
+  return (req, res) => {
+    req.resume();
+    const result = {
+      protocolVersion: '2025-11-25',
+      capabilities: {},
+      serverInfo: { name: 'n', version: '1' },
+    };
+    res.writeHead(200, { 'content-type': 'application/json', ...more });
+    res.end(body ?? JSON.stringify({ jsonrpc: '2.0', id: 1, result }));
+  };
+}
 
 describe('a servers file that is edited while calls run', () => {
   it('nothing in flight is lost: changed servers drain, removed ones end, others run on', async () => {

@@ -51,6 +51,15 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** What a process holds in memory, bytes; 0 when it is gone. */
+export function residentBytes(pid: number): number {
+  try {
+    return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
 /** Fails when a process with the marker lives after `withinMs`; kills what is left, by pid, so that no test harms the next. */
 export async function expectNoProcess(marker: Marker, withinMs = 2_000): Promise<void> {
   const until = Date.now() + withinMs;

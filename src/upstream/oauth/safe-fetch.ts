@@ -80,7 +80,7 @@ function isLoopbackHost(host: string): boolean {
 }
 
 /** Addresses that mean this machine or its network. A name behind https must prove itself by its certificate. */
-function isPrivate(host: string): boolean {
+export function isPrivate(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '');
   if (bare === 'localhost' || bare.endsWith('.localhost') || bare.endsWith('.internal')) return true;
   if (isIP(bare) === 4)

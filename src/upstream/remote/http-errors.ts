@@ -3,6 +3,7 @@ import { oneLine } from '../../lib/printable.js';
 import { protocolBroken } from '../errors.js';
 import { readCapped } from './read-body.js';
 import { retryAfterOf } from './retry.js';
+import { REBOUND } from './steady-lookup.js';
 
 /** How much of a foreign body is shown. */
 const SHOWN = 200;
@@ -32,6 +33,17 @@ export function connectionFailed(server: string, method: string, error: unknown)
   const code = typeof cause?.code === 'string' ? cause.code : undefined;
   const why = code ?? oneLine(String(cause?.message ?? message ?? error), 100);
   const data = { server, method, phase: 'http', ...(code ? { errno: code } : {}) };
+  if (code === REBOUND) {
+    return new RuntimeError(
+      'UPSTREAM_PROTOCOL',
+      `The server "${server}" is not asked: its name stood for a public address and now stands for one of this network. The request was not sent.`,
+      {
+        hint: 'If that is right, stop the server and start it again; else its name is used to attack what runs here.',
+        data,
+        cause: error,
+      },
+    );
+  }
   if (code !== undefined && unreached.has(code)) {
     return new RuntimeError(
       'SERVER_DIED',
