@@ -20,8 +20,10 @@ export function learntKey(definition: KnownServer): string {
 
 function startup(definition: KnownServer): object {
   switch (definition.transport) {
-    case 'stdio':
-      return { command: definition.command, args: definition.args, env: definition.env, cwd: definition.cwd };
+    case 'stdio': {
+      const { command, args, env, cwd, sandbox } = definition;
+      return { command, args, env, cwd, sandbox };
+    }
     case 'index':
       return { transport: definition.transport, index: definition.index };
     default:

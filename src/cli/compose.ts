@@ -20,6 +20,7 @@ import { openSecrets } from './secret.js';
 import { ServerSecrets } from './server-secrets.js';
 import { packageVersion } from './version.js';
 import { watchFile } from './watch-servers.js';
+import { workDirectory } from './work-directory.js';
 
 export interface ComposeOptions {
   readonly settings: Settings;
@@ -82,6 +83,10 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
         maxMessageBytes: settings.maxMessageBytes,
         packages,
         containerDirectory,
+        ...(definition.transport === 'stdio' && definition.cwd === undefined
+          ? { cwd: await workDirectory(settings.home, definition.name) }
+          : {}),
+        hide: [settings.home],
         authorize: (remote, send) => authorizedFetch(remote, send, tokens, logger),
         prior,
         onRequest: async (method, params, owner) =>

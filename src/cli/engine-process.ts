@@ -5,6 +5,7 @@ import type { ServerKey } from '../wire/curve.js';
 import { type HostedEngine, hostEngine } from '../wire/engine-host.js';
 import { type ComposedEngine, composeEngine } from './compose.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
+import { closeInherited } from './inherited-descriptors.js';
 import { createOutput } from './output.js';
 import { engineDirectory } from './runtime.js';
 import { untilStopped } from './signals.js';
@@ -41,6 +42,7 @@ export async function runEngine(flags: EngineFlags): Promise<number> {
     hosted = await hostEngine({
       directory: await engineDirectory(settings),
       open: async () => {
+        closeInherited();
         composed = await composeEngine({
           settings,
           environment,

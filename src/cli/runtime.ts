@@ -13,6 +13,7 @@ import { packageFile } from '../lib/package-file.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 import type { RuntimePort } from '../operations/table.js';
 import type { EngineDirectory } from '../wire/engine-directory.js';
+import { closeInherited } from './inherited-descriptors.js';
 import { MARKER } from './marker.js';
 import { packageVersion } from './version.js';
 
@@ -108,6 +109,7 @@ export async function openRemote(
  */
 export async function openEmbedded(options: OpenOptions, unusable?: string): Promise<RuntimeHandle> {
   const { composeEngine } = await import('./compose.js');
+  closeInherited();
   const { settings } = options;
   const place = unusable === undefined ? await ownPlace(settings) : undefined;
   const temporary = place?.temporary ?? (place ? undefined : mkdtempSync(join(tmpdir(), 'mcp-runtime-')));

@@ -6,6 +6,7 @@ import { nearest } from '../lib/nearest.js';
 import { valuesOutOfArguments } from './container-env.js';
 import { type Expansion, expand } from './expand.js';
 import { parsePolicy } from './policy.js';
+import { parseSandbox } from './sandbox.js';
 import { secretMisuse, secretsIn } from './secrets/placeholders.js';
 import type { Environment } from './settings.js';
 
@@ -45,6 +46,7 @@ const rawServer = z.object({
   blocked_tools: z.array(z.string()).optional(),
   pin: z.union([z.boolean(), z.array(z.string())]).optional(),
   policy: z.unknown().optional(),
+  sandbox: z.unknown().optional(),
   ignore: z.boolean().optional(),
   overwrite: z.boolean().optional(),
   disabled: z.boolean().optional(),
@@ -158,6 +160,11 @@ export function resolveServer(
     if (kind !== undefined && kind !== 'stdio')
       return refuse(`it has a "command", but its type is "${kind}".`);
     const cwd = raw.cwd === undefined ? undefined : fill(raw.cwd);
+    const box =
+      raw.sandbox === undefined || raw.sandbox === false
+        ? undefined
+        : parseSandbox(raw.sandbox, fill, options.baseDirectory);
+    if (box && !box.sandbox) return refuse(`sandbox: ${box.problems.join('; ')}.`);
     definition = {
       ...base,
       transport: 'stdio',
@@ -165,9 +172,12 @@ export function resolveServer(
       args: args.map(fill),
       env: fillAll(env),
       cwd: cwd === undefined || isAbsolute(cwd) ? cwd : resolve(options.baseDirectory, cwd),
+      ...(box ? { sandbox: box.sandbox } : {}),
       needs: [...expansion.needs, ...secretsIn(may)],
     };
   } else {
+    if (raw.sandbox)
+      return refuse('it has a sandbox, but it runs elsewhere; that is for servers with a "command".');
     if (kind === 'stdio') return refuse('it has a "url", but its type is "stdio".');
     if (base.limits)
       return refuse('it has limits, but it runs elsewhere; they are for servers with a "command".');
@@ -188,6 +198,11 @@ export function resolveServer(
   return { definition: Object.freeze(definition), warnings };
 }
 
+/** What the user wrote of how a server is started or reached; a variable that gets another value changes nothing of it. */
+function writtenHash({ command, args, env, cwd, url, headers }: z.output<typeof rawServer>): string {
+  return sha256(canonicalJson({ command, args, env, cwd, url, headers }));
+}
+
 /** `memoryLimit` stands for `limits.memory`, which counts where both are there. */
 function limitsOf({ memoryLimit, limits }: z.output<typeof rawServer>): { limits?: ServerLimits } {
   const memory = limits?.memory ?? memoryLimit;
@@ -197,9 +212,4 @@ function limitsOf({ memoryLimit, limits }: z.output<typeof rawServer>): { limits
   return {
     limits: { memoryBytes: bytes(memory), cpuCores: cpu, processes, openFiles, fileBytes: bytes(fileSize) },
   };
-}
-
-/** What the user wrote of how a server is started or reached; a variable that gets another value changes nothing of it. */
-function writtenHash({ command, args, env, cwd, url, headers }: z.output<typeof rawServer>): string {
-  return sha256(canonicalJson({ command, args, env, cwd, url, headers }));
 }

@@ -50,12 +50,24 @@ interface DefinitionBase {
   readonly written?: string | undefined;
 }
 
+/** What a server may reach of this machine: all of it is read-only, and what is not said is not given. */
+export interface Sandbox {
+  readonly network: boolean;
+  /** Directories that it may change, absolute. */
+  readonly write: readonly string[];
+  /** Directories that it does not see, absolute. */
+  readonly hide: readonly string[];
+  /** An image: then it runs in a container instead, and sees of this machine only what it may change. */
+  readonly docker?: string | undefined;
+}
+
 export interface StdioDefinition extends DefinitionBase {
   readonly transport: 'stdio';
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string | undefined;
+  readonly sandbox?: Sandbox | undefined;
 }
 
 export interface RemoteDefinition extends DefinitionBase {

@@ -52,6 +52,8 @@ export interface OpenSessionOptions {
   readonly lookup?: LookupFunction | undefined;
   /** Adds what a remote server wants to see of its user. */
   readonly authorize?: ((definition: RemoteDefinition, send: typeof fetch) => typeof fetch) | undefined;
+  /** Directories that no sandboxed server sees. Default: none. */
+  readonly hide?: readonly string[] | undefined;
   /** Where ids of containers are kept. Default: nowhere, and they are found by their label. */
   readonly containerDirectory?: string | undefined;
   /** Orders the starts of servers that are installed first. Default: none waits for another. */
@@ -162,11 +164,11 @@ async function openChannel(
   sink: ChannelSink,
   maxMessageBytes: number,
 ): Promise<MessageChannel> {
-  const { logger, marker, baseEnv, cwd, containerDirectory } = options;
+  const { logger, marker, baseEnv, cwd, hide, containerDirectory } = options;
   if (definition.transport === 'stdio') {
     // Engines may mark all their servers alike; what ends with one session must be told from the others.
     const own = { name: marker.name, value: `${marker.value}/${randomBytes(6).toString('hex')}` };
-    const child = await startChild(definition, { marker: own, baseEnv, cwd, containerDirectory });
+    const child = await startChild(definition, { marker: own, baseEnv, cwd, hide, containerDirectory });
     return new StdioChannel(
       child,
       {

@@ -6,6 +6,7 @@ import { childEnv } from './child-env.js';
 import { contain } from './containers.js';
 import { type Marker, ProcessFamily } from './process-family.js';
 import { limitedCommand } from './resource-limits.js';
+import { inBubblewrap, inContainer } from './sandbox.js';
 import { explainSpawnError } from './start-failure.js';
 
 export interface StartChildOptions {
@@ -13,6 +14,8 @@ export interface StartChildOptions {
   readonly baseEnv: Readonly<Record<string, string>>;
   /** Used where the definition names none. */
   readonly cwd?: string | undefined;
+  /** Directories that no sandboxed server sees. */
+  readonly hide?: readonly string[] | undefined;
   /** Where the ids of containers are kept until they are removed. */
   readonly containerDirectory?: string | undefined;
 }
@@ -30,11 +33,10 @@ export interface StartedChild {
  * (not on Windows) a process group of its own, so that Ctrl-C at our terminal is not its business.
  * @throws RuntimeError SERVER_START_FAILED with the reason in plain words.
  */
-export async function startChild(
-  definition: StdioDefinition,
-  options: StartChildOptions,
-): Promise<StartedChild> {
-  const cwd = definition.cwd ?? options.cwd;
+export async function startChild(wanted: StdioDefinition, options: StartChildOptions): Promise<StartedChild> {
+  const cwd = wanted.cwd ?? options.cwd;
+  const place = { path: options.baseEnv['PATH'] ?? '', cwd, hide: options.hide ?? [] };
+  const definition = inContainer(wanted, place);
   const env = childEnv(options.baseEnv, definition.env, options.marker);
   const refuse = (error: unknown) => {
     const { why, hint, errno, retryable } = explainSpawnError(error, definition, cwd, env['PATH'] ?? '');
@@ -52,11 +54,12 @@ export async function startChild(
   const contained = await contain(definition, options.marker.value, env, options.containerDirectory);
   let child: ChildProcessWithoutNullStreams;
   try {
-    const { command, args } = limitedCommand(definition, contained?.args ?? definition.args, {
-      path: options.baseEnv['PATH'] ?? '',
+    const limited = limitedCommand(definition, contained?.args ?? definition.args, {
+      path: place.path,
       childPath: env['PATH'] ?? '',
       cwd,
     });
+    const { command, args } = inBubblewrap(definition, limited, place);
     child = spawn(command, args, {
       ...(cwd === undefined ? {} : { cwd }),
       env,
