@@ -48,6 +48,8 @@ export class Supervisor {
   readonly #leaving = new Map<ManagedServer, Promise<void>>();
   /** Those that count as running: from when room was made for them until their end. */
   readonly #occupying = new Set<ManagedServer>();
+  /** Who wanted it last: whoever was first may have left, and can be asked nothing. */
+  readonly #asking = new WeakMap<ManagedServer, Tenant>();
   readonly #starts = new Semaphore(STARTS_AT_ONCE);
   #closing: Promise<void> | undefined;
 
@@ -76,6 +78,7 @@ export class Supervisor {
   lease(name: string, tenant: Tenant, signal: AbortSignal): Promise<Lease> {
     const server = this.#instance(name, tenant);
     server.wanted = true;
+    this.#asking.set(server, tenant);
     return server.lease(signal, tenant.clientId);
   }
 
@@ -89,6 +92,7 @@ export class Supervisor {
     const server = this.#instance(name, tenant);
     const already = server.state.status === 'ready';
     server.wanted = true;
+    this.#asking.set(server, tenant);
     await server.ensure(signal, true);
     return { already };
   }
@@ -192,7 +196,7 @@ export class Supervisor {
             await this.#makeRoom();
             this.#occupying.add(own);
             // Awaited, so that the turn lasts as long as the start.
-            return await this.#options.open(wanted, tenant, signal);
+            return await this.#options.open(wanted, this.#asking.get(own) ?? tenant, signal);
           },
           onState: (state) => {
             if (!own.running) this.#occupying.delete(own);

@@ -66,17 +66,12 @@ export function concealer(values: ReadonlyMap<string, string>): Concealer | unde
 
 function needlesOf(label: string, value: string): Needle[] {
   const raw = Buffer.from(value, 'utf8');
-  const json = JSON.stringify(value).slice(1, -1);
-  // Python and PHP escape what JavaScript does not.
-  const ascii = json.replace(
-    /[\u007f-\uffff]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  const json = jsonForms(value);
   const forms = new Set([
     value,
-    json,
-    ascii,
-    json.replaceAll('/', '\\/'),
+    ...json,
+    // A text that is JSON itself stands escaped twice.
+    ...json.flatMap(jsonForms),
     encodeURIComponent(value),
     raw.toString('hex'),
     raw.toString('hex').toUpperCase(),
@@ -86,6 +81,16 @@ function needlesOf(label: string, value: string): Needle[] {
     wanted: Buffer.from(form, 'utf8'),
     instead: Buffer.from(label, 'utf8'),
   }));
+}
+
+function jsonForms(value: string): string[] {
+  const json = JSON.stringify(value).slice(1, -1);
+  // Python and PHP escape what JavaScript does not.
+  const ascii = json.replace(
+    /[\u007f-\uffff]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return [json, ascii, json.replaceAll('/', '\\/')];
 }
 
 /** As it stands alone, and at each of the three places where it may begin inside of something longer. */

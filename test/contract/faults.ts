@@ -33,7 +33,7 @@ export const faults: ReadonlyMap<string, FaultProof> = new Map([
   ...group('CLI', 6, pending, { 1: proven, 2: proven, 3: proven, 4: proven }),
   ...group('HTP', 6, proven),
   ...group('IDX', 6, pending, { 1: proven, 2: proven, 3: proven, 4: proven }),
-  ...group('SEC', 5, pending, { 3: proven }),
+  ...group('SEC', 5, proven),
   ...group('UPG', 5, pending, { 1: proven }),
   ...group('SOK', 3, proven, {
     1: { state: 'elsewhere', by: 'npm run soak' },
