@@ -1,7 +1,8 @@
 import { RuntimeError } from '../core/errors.js';
 import type { KnownServer } from '../core/server.js';
+import { exact } from '../lib/escape.js';
 import { nearest } from '../lib/nearest.js';
-import { exact, hasUnseen } from '../lib/printable.js';
+import { hasUnseen } from '../lib/printable.js';
 import type { Withheld } from './pins/approvals.js';
 
 /** The error for a server that is not there, with the nearest of these names. */

@@ -6,7 +6,7 @@ import type { DiscoveryClient } from '../catalog/remote/discovery-client.js';
 import { RuntimeError } from '../core/errors.js';
 import type { ServerDefinition } from '../core/server.js';
 import { untilAborted } from '../lib/abort.js';
-import { exact } from '../lib/printable.js';
+import { exact } from '../lib/escape.js';
 import type { OperationInput as In, OperationOutput as Out } from '../operations/table.js';
 
 /** How an index says a server is started, beside how it was when it was first used or last accepted. */

@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { escapeUnseenJson } from './escape.js';
 
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'child'>;
 
@@ -14,6 +15,10 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
+      hooks: {
+        // JSON leaves C1 controls and what turns the direction of text as they are; a terminal does not.
+        streamWrite: (line) => `${escapeUnseenJson(line.trimEnd())}\n`,
+      },
       redact: {
         paths: [
           'env',

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { backoffDelay } from './backoff.js';
 import { ByteRing } from './byte-ring.js';
-import { lastLines, oneLine, printable } from './printable.js';
+import { escapeUnseenJson, exact } from './escape.js';
+import { cut, hasUnseen, lastLines, oneLine, printable, visible } from './printable.js';
 
 describe('printable', () => {
   it('takes terminal sequences and unseen characters away, and keeps the text', () => {
@@ -10,6 +11,28 @@ describe('printable', () => {
     expect(printable(nasty)).toBe('click over C1 abc NUL evil');
     expect(printable('a\r\nb\rc\td')).toBe('a\nb\nc\td');
     expect(printable('ÄÖ 漢字 🎉')).toBe('ÄÖ 漢字 🎉');
+  });
+
+  it('finds what is hidden in tags, selectors of variants and fillers, and lets emoji be', () => {
+    const tags = [...'ignore'].map((c) => String.fromCodePoint(0xe0000 + c.charCodeAt(0))).join('');
+    expect(printable(`Adds.${tags}`)).toBe('Adds.');
+    expect(printable('a\u{e0101}\u{e0155}b\ufe01\ufe02c\u00ad\u3164')).toBe('abc');
+    expect(visible('👩‍💻 ❤️ a\u200bb')).toBe('👩‍💻 ❤️ ab');
+    expect(hasUnseen('👩‍💻 ❤️ plain')).toBe(false);
+    expect(hasUnseen(`flag 🏴${tags}`)).toBe(true);
+  });
+
+  it('shows exactly what is there', () => {
+    expect(exact('a"\u001b[31m\u202e\n ü')).toBe('"a\\"\\u001b[31m\\u{202e}\\n ü"');
+    const record = JSON.stringify({ text: 'a\u009b31m\u202e\u{e0041}\\u{41}' });
+    const line = escapeUnseenJson(record);
+    expect(line).toMatch(/^[\x20-\x7e]*$/);
+    expect(JSON.parse(line)).toEqual(JSON.parse(record));
+  });
+
+  it('cuts at bytes, never inside a character', () => {
+    expect(cut('éééé', 8)).toBe('éééé');
+    expect(cut('ééééé', 8)).toBe('éé…');
   });
 
   it('makes one line of it', () => {

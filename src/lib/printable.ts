@@ -23,17 +23,6 @@ export function hasUnseen(text: string): boolean {
   return visible(text) !== text;
 }
 
-/** What nobody sees and what a terminal obeys, line ends too, written out as `\u{...}`. */
-export function escapeUnseen(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u115f\u1160\u3164\uffa0]|\u034f|[\ufe00-\ufe0f]|[\u{e0100}-\u{e01ef}]|(?! )\p{Zs}/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
-}
-
-/** A text exactly as it is, quoted, on one line, with everything escaped that a terminal would obey or that cannot be seen. */
-export const exact = (text: string): string => escapeUnseen(JSON.stringify(text));
-
 /** At most so many bytes of UTF-8, never a torn character; what is cut off is marked. */
 export function cut(text: string, maxBytes: number): string {
   if (Buffer.byteLength(text, 'utf8') <= maxBytes) return text;

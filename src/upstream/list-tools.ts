@@ -1,7 +1,8 @@
 import { RuntimeError } from '../core/errors.js';
 import type { ListedTool } from '../core/server.js';
 import type { RequestOptions } from '../core/upstream.js';
-import { exact, hasUnseen, oneLine } from '../lib/printable.js';
+import { exact } from '../lib/escape.js';
+import { hasUnseen, oneLine } from '../lib/printable.js';
 import { MAX_DEPTH } from './message.js';
 import type { Peer } from './peer.js';
 

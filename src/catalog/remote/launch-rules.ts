@@ -18,6 +18,8 @@ const LAUNCHERS = new Set(
   ),
 );
 
+const CONTAINERS = new Set(['docker', 'podman', 'nerdctl']);
+
 const SYSTEM_DIRECTORIES = /^(\/bin|\/sbin|\/usr\/bin|\/usr\/sbin|\/dev|\/proc|[a-z]:\\windows)([/\\]|$)/i;
 
 /** What speaks against running a program because an index says so; empty when nothing does. */
@@ -32,14 +34,26 @@ export function programProblems(program: Program): string[] {
     const flag = runtimeFlagProblem(programName(program.command), program.args);
     if (flag !== undefined) problems.push(flag);
   }
-  for (const [name, value] of Object.entries(program.env)) {
+  return [...problems, ...envProblems(program.env)];
+}
+
+/**
+ * What speaks even against a program of the user's own choice that another file names: variables that decide which code
+ * is loaded, and containers that open this machine.
+ */
+export function openingProblems({ command, args, env }: Program): string[] {
+  const name = programName(command);
+  const flag = CONTAINERS.has(name) ? runtimeFlagProblem(name, args) : undefined;
+  return [...(flag === undefined ? [] : [flag]), ...envProblems(env)];
+}
+
+function envProblems(env: Program['env']): string[] {
+  return Object.entries(env).flatMap(([name, value]) => {
     if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name))
-      problems.push(`${quoted(name)} is no name of an environment variable`);
-    else if (loadsCode(name)) problems.push(`the environment variable ${name} decides which code is loaded`);
-    if (value.includes('\0'))
-      problems.push(`the value of the environment variable ${quoted(name)} holds a NUL`);
-  }
-  return problems;
+      return [`${quoted(name)} is no name of an environment variable`];
+    if (loadsCode(name)) return [`the environment variable ${name} decides which code is loaded`];
+    return value.includes('\0') ? [`the value of the environment variable ${quoted(name)} holds a NUL`] : [];
+  });
 }
 
 /** What speaks against connecting to an address because an index says so. */

@@ -1,5 +1,5 @@
 import type { ListedTool } from '../../core/server.js';
-import { escapeUnseen } from '../../lib/printable.js';
+import { escapeUnseen } from '../../lib/escape.js';
 
 /** Above this many lines before and after, both are shown whole. */
 const MAX_COMPARED = 2_000;

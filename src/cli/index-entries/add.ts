@@ -3,7 +3,7 @@ import { serverNames, withoutServer, withServer } from '../../config/edit-server
 import type { RawEntry } from '../../config/import/raw-entry.js';
 import { resolveServer } from '../../config/server-entry.js';
 import { RuntimeError } from '../../core/errors.js';
-import { exact } from '../../lib/printable.js';
+import { exact } from '../../lib/escape.js';
 import { type GlobalFlags, loadSettings } from '../environment.js';
 import { createOutput } from '../output.js';
 import { readText, writeText } from './file.js';

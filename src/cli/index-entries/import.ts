@@ -1,7 +1,7 @@
 import { serverNames, withServer } from '../../config/edit-servers.js';
 import { errorTable, RuntimeError } from '../../core/errors.js';
+import { exact } from '../../lib/escape.js';
 import { canonicalJson } from '../../lib/hash.js';
-import { exact } from '../../lib/printable.js';
 import { type GlobalFlags, loadSettings } from '../environment.js';
 import { createOutput } from '../output.js';
 import { readText, undo, writeText } from './file.js';

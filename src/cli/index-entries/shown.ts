@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import type { RawEntry } from '../../config/import/raw-entry.js';
-import { exact } from '../../lib/printable.js';
+import { exact } from '../../lib/escape.js';
 
 /** Where a placeholder names a variable that has to be set. */
 const PLACEHOLDER = /\$\{(?:env:)?([A-Za-z_]\w*)\}/g;

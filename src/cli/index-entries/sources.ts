@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { addressProblems, programProblems } from '../../catalog/remote/launch-rules.js';
+import { addressProblems, openingProblems, programProblems } from '../../catalog/remote/launch-rules.js';
 import {
   type ClientId,
   type ConfigPlace,
@@ -20,7 +20,7 @@ export interface Candidate {
   readonly from: string;
   /** Appended to the name when two sources use the same one. */
   readonly origin: string;
-  /** What speaks against running it; only of those that somebody else may have written. */
+  /** What speaks against running it; more of those that somebody else may have written. */
   readonly problems: readonly string[];
 }
 
@@ -114,8 +114,9 @@ function readContent(place: ConfigPlace, content: string): Found {
       entry: definition,
       from: where,
       origin: place.client,
-      // The user's own settings are the user's word; what lies in a project may be somebody else's.
-      problems: place.scope === 'project' ? launchProblems(definition) : [],
+      // The user's own settings are the user's word, up to what opens the machine; what lies in a project may be
+      // somebody else's.
+      problems: place.scope === 'project' ? launchProblems(definition) : ownProblems(definition),
     })),
     notes: problems.map((problem) => `${where}: ${problem}`),
   };
@@ -125,6 +126,10 @@ function launchProblems(entry: RawEntry): string[] {
   if (entry.command !== undefined)
     return programProblems({ command: entry.command, args: entry.args ?? [], env: entry.env ?? {} });
   return addressProblems(entry.url ?? '', entry.headers ?? {});
+}
+
+function ownProblems({ command, args = [], env = {} }: RawEntry): string[] {
+  return command === undefined ? [] : openingProblems({ command, args, env });
 }
 
 function merged(found: readonly Found[]): Found {
