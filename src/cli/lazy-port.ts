@@ -10,15 +10,29 @@ import { operationNames, type Runtime, type RuntimePort } from '../operations/ta
 export function lazyPort(opening: Promise<RuntimePort>): RuntimePort {
   // Whoever calls an operation hears of a failure; until then nobody needs to.
   opening.catch(() => {});
+  let opened: RuntimePort | undefined;
+  opening.then(
+    (port) => {
+      opened = port;
+    },
+    () => {},
+  );
   const calls = Object.fromEntries(
-    operationNames.map((name) => [
-      name,
-      async (input: never, context: OperationContext) => {
-        const port = await untilAborted(opening, context.signal);
-        const method = port[name] as (input: never, context: OperationContext) => Promise<unknown>;
-        return method.call(port, input, context);
-      },
-    ]),
+    operationNames.map((name) => {
+      const call = (port: RuntimePort, input: never, context: OperationContext) =>
+        (port[name] as (input: never, context: OperationContext) => Promise<unknown>).call(
+          port,
+          input,
+          context,
+        );
+      return [
+        name,
+        (input: never, context: OperationContext) =>
+          opened
+            ? call(opened, input, context)
+            : untilAborted(opening, context.signal).then((port) => call(port, input, context)),
+      ];
+    }),
   ) as unknown as Runtime;
   /** Does it once the port is there, unless it was taken back before; the result is how to undo it. */
   const later = (action: (port: RuntimePort) => () => void) => {

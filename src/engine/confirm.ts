@@ -32,7 +32,7 @@ export async function confirm(
     message: `Run the tool "${oneName(tool)}" of the server "${oneName(server)}"? Its arguments: ${shown(wanted.arguments)}`,
     requestedSchema: { type: 'object', properties: {} },
   };
-  using limit = deadline(THINKING_MS, () => notConfirmed(wanted, 'and nobody answered', 'no-answer'));
+  using limit = deadline(THINKING_MS, () => notConfirmed(wanted, 'and nobody answered', 'no-answer'), signal);
   const answer = (await untilAborted(
     client.ask('elicitation/create', question).catch((error: unknown) => {
       const { message } = (error ?? {}) as { message?: unknown };
@@ -42,7 +42,7 @@ export async function confirm(
         'cannot-ask',
       );
     }),
-    AbortSignal.any([signal, limit.signal]),
+    limit.signal,
   )) as { action?: unknown } | null;
   if (answer?.action !== 'accept') throw notConfirmed(wanted, 'and it was declined', 'declined');
 }

@@ -20,11 +20,10 @@ export async function workspaceOf(client: ClientLink | undefined, signal: AbortS
   const own = client?.workspace;
   if (client?.capabilities['roots'] === undefined || client.round || client.later)
     return { roots: undefined, directory: own };
-  using limit = deadline(ROOTS_MS, () => new Error('the client did not tell its roots'));
-  const answered = await untilAborted(
-    client.ask('roots/list', undefined),
-    AbortSignal.any([signal, limit.signal]),
-  ).catch(() => undefined);
+  using limit = deadline(ROOTS_MS, () => new Error('the client did not tell its roots'), signal);
+  const answered = await untilAborted(client.ask('roots/list', undefined), limit.signal).catch(
+    () => undefined,
+  );
   const roots = (answered as { roots?: unknown } | undefined)?.roots;
   const paths = (Array.isArray(roots) ? roots : []).flatMap((root) =>
     pathOf((root as { uri?: unknown })?.uri),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { INVALID_REQUEST, type JSONRPCMessage, type Transport } from '@modelcontextprotocol/server';
 import type { McpConnection } from '../mcp/face.js';
 import { cancelledId, errorAnswer, idKey, isRequest, readMessage } from '../mcp/inbound.js';
-import { messageBytes } from '../mcp/outbound.js';
+import { messagePieces, type Piece } from '../mcp/outbound.js';
 import { refusal, rpcResponse } from './answers.js';
 import type { Closable } from './sessions.js';
 
@@ -89,9 +89,9 @@ export class SseTransport implements Transport, Closable {
 
   async send(message: JSONRPCMessage): Promise<void> {
     if (!('method' in message) && message.id !== undefined) this.#waiting.delete(idKey(message.id));
-    this.#write(Buffer.from('event: message\ndata: ', 'utf8'));
-    for (const piece of messageBytes(message)) this.#write(piece);
-    this.#write(Buffer.from('\n\n', 'utf8'));
+    this.#write('event: message\ndata: ');
+    for (const piece of messagePieces(message)) this.#write(piece);
+    this.#write('\n\n');
     if (this.#stream && (this.#stream.desiredSize ?? 0) <= 0) {
       this.onerror?.(new Error('the client does not read'));
       await this.close();
@@ -111,7 +111,7 @@ export class SseTransport implements Transport, Closable {
     await this.#connection.close();
   }
 
-  #write(bytes: Uint8Array): void {
-    this.#stream?.enqueue(bytes);
+  #write(piece: Piece): void {
+    this.#stream?.enqueue(typeof piece === 'string' ? Buffer.from(piece, 'utf8') : piece);
   }
 }

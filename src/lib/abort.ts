@@ -32,12 +32,25 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
   });
 }
 
-/** A signal that aborts with `reason()` after `ms`, and a way to take it back. Dispose it, or its timer stays. */
+/**
+ * A signal that aborts with `reason()` after `ms`, or with `other`, and a way to take it back. Dispose it, or its
+ * timer stays.
+ */
 export function deadline(
   ms: number,
   reason: () => unknown,
+  other?: AbortSignal,
 ): { signal: AbortSignal; [Symbol.dispose](): void } {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(reason()), ms);
-  return { signal: controller.signal, [Symbol.dispose]: () => clearTimeout(timer) };
+  const onAbort = () => controller.abort(other?.reason);
+  if (other?.aborted) onAbort();
+  else other?.addEventListener('abort', onAbort, { once: true });
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => {
+      clearTimeout(timer);
+      other?.removeEventListener('abort', onAbort);
+    },
+  };
 }

@@ -26,7 +26,7 @@ export async function callTool(
   context: OperationContext,
   logger: Logger,
 ): Promise<CallToolResult | Payload<CallToolResult>> {
-  const name = listedName(params?.['name'], exposedTools(expose));
+  const name = listedName(params?.['name'], expose);
   try {
     const call =
       name === ROUTER_NAME ? unwrapRouterCall(params?.['arguments']) : { name, args: params?.['arguments'] };
@@ -67,12 +67,15 @@ export function serverOf(
   return typeof server_name === 'string' && !unknown ? server_name : undefined;
 }
 
-function listedName(name: unknown, tools: readonly ToolDefinition[]): string {
+const namesOf: Partial<Record<Expose, ReadonlySet<string>>> = {};
+
+function listedName(name: unknown, expose: Expose): string {
   if (typeof name !== 'string') {
     throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'tools/call needs the name of a tool.');
   }
-  const names = tools.map((tool) => tool.name);
-  if (names.includes(name)) return name;
+  namesOf[expose] ??= new Set(exposedTools(expose).map((tool) => tool.name));
+  if (namesOf[expose].has(name)) return name;
+  const names = [...namesOf[expose]];
   const alike = nearest(name, names);
   throw new ProtocolError(
     ProtocolErrorCode.InvalidParams,

@@ -5,6 +5,7 @@ import {
   type ServerContext,
 } from '@modelcontextprotocol/server';
 import type { ClientLink } from '../core/client-link.js';
+import type { ClientWay } from './direct-calls.js';
 import type { RoundCall } from './rounds.js';
 
 /** Takes any answer as it is: what a client answers is for the server that asked to judge. */
@@ -15,17 +16,19 @@ const AS_IT_IS = {
 /** A person may think for a while; the call's own end takes the question back. */
 const ANSWER_MS = 3_600_000;
 
+const NOTHING = Object.freeze({});
+
 /** The client of a revision with sessions: it is asked on the stream of the request that it waits for. */
 export function sessionLink(
   clientId: string,
   server: Server,
-  context: ServerContext,
+  way: ClientWay,
   { logLevel, workspace }: { logLevel: string | undefined; workspace: string | undefined },
 ): ClientLink {
-  const { mcpReq } = context;
   return {
     clientId,
-    capabilities: { ...server.getClientCapabilities() },
+    // The same object for every call, so that who sends it on can tell that it did not change.
+    capabilities: (server.getClientCapabilities() as Record<string, unknown> | undefined) ?? NOTHING,
     logLevel,
     workspace,
     ask: async (method, params) => {
@@ -33,12 +36,12 @@ export function sessionLink(
         method,
         ...(params === undefined ? {} : { params: params as Record<string, unknown> }),
       };
-      return mcpReq.send(request as Parameters<typeof mcpReq.send>[0], AS_IT_IS, {
+      return way.send(request as Parameters<typeof way.send>[0], AS_IT_IS, {
         timeout: ANSWER_MS,
-        signal: mcpReq.signal,
+        signal: way.signal,
       });
     },
-    tell: (method, params) => tell(context, method, params),
+    tell: (method, params) => tell(way, method, params),
   };
 }
 
@@ -62,7 +65,7 @@ export function roundLink(
     round: roundOf(context),
     tell: (method, params) => {
       // In this revision a client that named no level wants no log.
-      if (method !== 'notifications/message' || logLevel !== undefined) tell(context, method, params);
+      if (method !== 'notifications/message' || logLevel !== undefined) tell(mcpReq, method, params);
     },
   };
 }
@@ -76,9 +79,9 @@ export function roundOf({ mcpReq }: ServerContext) {
   };
 }
 
-function tell({ mcpReq }: ServerContext, method: string, params: Readonly<Record<string, unknown>>): void {
+function tell(way: ClientWay, method: string, params: Readonly<Record<string, unknown>>): void {
   const notification = { method, params: { ...params } };
-  mcpReq.notify(notification as Parameters<typeof mcpReq.notify>[0]).catch(() => {
+  way.notify(notification as Parameters<typeof way.notify>[0]).catch(() => {
     // The client left; its call will find out too.
   });
 }

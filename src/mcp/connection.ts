@@ -5,7 +5,7 @@ import {
   ProtocolError,
   ProtocolErrorCode,
   type Result,
-  Server,
+  type Server,
   type ServerContext,
 } from '@modelcontextprotocol/server';
 import type { Asker, Caller, OperationContext } from '../core/caller.js';
@@ -19,29 +19,19 @@ import type { RuntimePort } from '../operations/table.js';
 import { callTool, exposedTools, serverOf } from './call.js';
 import { callExposed } from './call-exposed.js';
 import { roundLink, roundOf, sessionLink } from './client-links.js';
-import { type Expose, INSTRUCTIONS } from './expose.js';
+import { type ClientWay, DirectCalls } from './direct-calls.js';
+import type { Expose } from './expose.js';
 import type { Exposure, Pin } from './exposure.js';
 import { NATIVE_METHODS, type Native } from './native.js';
 import { Rounds } from './rounds.js';
-import {
-  answerTask,
-  callAsTask,
-  registerTaskMethods,
-  TASK_METHODS,
-  taskCapabilities,
-  withTaskSupport,
-} from './tasks.js';
-
-/** The two families of protocol revisions: up to 2025-11-25 with `initialize`, and 2026-07-28 without. */
-export type Era = 'legacy' | 'modern';
+import { type Era, LIST_TTL_MS, makeServer } from './sdk-server.js';
+import { answerTask, callAsTask, registerTaskMethods, TASK_METHODS, withTaskSupport } from './tasks.js';
 
 type ServerNotification = Extract<RuntimeEvent, { type: 'server-notification' }>;
 type Answer = Result | Payload;
 
 const TOOL_METHODS: ReadonlySet<string> = new Set(['tools/list', 'tools/call']);
 
-/** Our own definitions are fixed for the life of the process; those of others are not. */
-const LIST_TTL_MS = 3_600_000;
 const CHANGING_TTL_MS = 5_000;
 const MAX_CLIENT_NAME = 128;
 
@@ -65,6 +55,8 @@ export interface McpConnection {
    * @param method of the one request that it is for, where the transport knows it.
    */
   createServer(era: Era, method?: string): Server;
+  /** The short way for calls, once a session is initialised. */
+  readonly direct: DirectCalls | undefined;
   /** The client is gone: what it waits for is withdrawn. Idempotent, never rejects. */
   close(): Promise<void>;
 }
@@ -91,6 +83,7 @@ export class Connection implements McpConnection {
   #clientName: string | undefined;
   #detach: (() => void) | undefined;
   #closed = false;
+  direct: DirectCalls | undefined;
 
   constructor(shared: Shared, asker: Asker) {
     const { principal, restriction } = asker;
@@ -109,31 +102,9 @@ export class Connection implements McpConnection {
   }
 
   createServer(era: Era, method?: string): Server {
-    const { native } = this.#shared;
-    const { expose, version, logger } = this.#shared.options;
-    const server = new Server(
-      { name: 'mcp-runtime', version },
-      {
-        capabilities: {
-          tools: { listChanged: true },
-          ...(native.offered
-            ? {
-                resources: { listChanged: true, subscribe: true },
-                prompts: { listChanged: true },
-                completions: {},
-              }
-            : {}),
-          logging: {},
-          ...taskCapabilities(era),
-        },
-        instructions: INSTRUCTIONS[expose],
-        cacheHints: { 'server/discover': { ttlMs: LIST_TTL_MS, cacheScope: 'public' } },
-        // What is elicited is for the asking server to judge; the default compiles a validator for each server.
-        jsonSchemaValidator: {
-          getValidator: () => () => ({ valid: false, data: undefined, errorMessage: '' }),
-        },
-      },
-    );
+    const { native, options } = this.#shared;
+    const { logger } = options;
+    const server = makeServer(era, options, native.offered);
     server.setRequestHandler('logging/setLevel', async ({ params }) => {
       this.#logLevel = params.level;
       return {};
@@ -147,9 +118,14 @@ export class Connection implements McpConnection {
     server.oninitialized = () => {
       this.#arrive(server.getClientVersion()?.name);
       this.#servers.set(server, era);
+      if (era === 'legacy')
+        this.direct = new DirectCalls(server, ({ request, way }) => this.#call(server, request, way));
     };
     server.onerror = (error) => logger.debug({ err: error }, 'mcp connection');
-    server.onclose = () => this.#servers.delete(server);
+    server.onclose = () => {
+      this.#servers.delete(server);
+      if (era === 'legacy') this.direct?.close();
+    };
     return server;
   }
 
@@ -241,29 +217,32 @@ export class Connection implements McpConnection {
 
   /** Everything that may ask the client something before it is answered. */
   async #answer(server: Server, era: Era, request: JSONRPCRequest, context: ServerContext): Promise<Answer> {
+    if (era === 'legacy') return this.#call(server, request, context.mcpReq);
     const { clientId } = this.caller;
     const { workspace } = this.#shared.options;
-    if (era === 'legacy') {
-      const link = sessionLink(clientId, server, context, { logLevel: this.#logLevel, workspace });
-      return this.#run(era, request, context, context.mcpReq.signal, link);
-    }
     const { params } = request;
     const key = JSON.stringify([request.method, params?.['name'] ?? params?.['uri'], params?.['arguments']]);
     return this.#rounds.run({ key, round: roundOf(context), signal: context.mcpReq.signal }, (call) =>
-      this.#run(era, request, context, call.signal, roundLink(clientId, context, call, workspace)),
+      this.#run(era, request, call.signal, roundLink(clientId, context, call, workspace)),
     );
+  }
+
+  /** A request of a session, whoever dispatched it. */
+  #call(server: Server, request: JSONRPCRequest, way: ClientWay): Promise<Answer> {
+    const { workspace } = this.#shared.options;
+    const link = sessionLink(this.caller.clientId, server, way, { logLevel: this.#logLevel, workspace });
+    return this.#run('legacy', request, way.signal, link);
   }
 
   async #run(
     era: Era,
     { method, params = {} }: JSONRPCRequest,
-    { mcpReq }: ServerContext,
     signal: AbortSignal,
     client: ClientLink,
   ): Promise<Answer> {
     const { port, options, exposure, native } = this.#shared;
-    const meta = mcpReq._meta;
-    const token = meta?.progressToken;
+    const meta = params['_meta'] as Readonly<Record<string, unknown>> | undefined;
+    const token = meta?.['progressToken'];
     const gate =
       token === undefined
         ? undefined

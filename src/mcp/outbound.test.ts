@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { Payload } from '../core/payload.js';
-import { messageBytes } from './outbound.js';
+import { messagePieces } from './outbound.js';
 
-const joined = (message: object) => Buffer.concat(messageBytes(message)).toString('utf8');
+const joined = (message: object) =>
+  Buffer.concat(messagePieces(message).map((piece) => Buffer.from(piece as string))).toString('utf8');
 
-describe('messageBytes', () => {
+describe('messagePieces', () => {
   it('frames the bytes of a payload without parsing them', () => {
     const payload = Payload.fromBytes(Buffer.from('{"content":[],"big":12345678901234567890}'));
     expect(joined({ result: payload, jsonrpc: '2.0', id: 'a"b' })).toBe(

@@ -2,19 +2,18 @@ import { Payload } from '../core/payload.js';
 
 const SPACE = 0x20;
 
+/** Text, or bytes of UTF-8. */
+export type Piece = string | Uint8Array;
+
 /**
- * A JSON-RPC message as one line of bytes without its end, in pieces to be written one after the other. A result that
- * is a payload goes out as the bytes that came in, framed by the id of this client.
+ * A JSON-RPC message as one line without its end, in pieces to be written one after the other. A result that is a
+ * payload goes out as the bytes that came in, framed by the id of this client.
  */
-export function messageBytes(message: object): readonly Uint8Array[] {
+export function messagePieces(message: object): readonly Piece[] {
   const result: unknown = 'result' in message ? message.result : undefined;
-  if (!(result instanceof Payload)) return [Buffer.from(JSON.stringify(message), 'utf8')];
+  if (!(result instanceof Payload)) return [JSON.stringify(message)];
   const id = 'id' in message ? message.id : null;
-  return [
-    Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`, 'utf8'),
-    inOneLine(result.bytes),
-    Buffer.from('}', 'utf8'),
-  ];
+  return [`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`, inOneLine(result.bytes), '}'];
 }
 
 /** In valid JSON a raw line end stands only between tokens, where a space says the same. */

@@ -20,7 +20,7 @@ const FLUSH_MS = 1_000;
 /** Serves one client over a pair of streams, in the era it opens with. Nothing but JSON-RPC is written to `stdout`. */
 export function serveStdio(face: McpFace, options: ServeStdioOptions): StdioService {
   const connection = face.connect({ principal: options.principal ?? 'local' });
-  const transport = new StdioTransport(options);
+  const transport = new StdioTransport({ ...options, direct: () => connection.direct });
   const service = serveSdkStdio((context) => connection.createServer(context.era), {
     transport,
     onerror: (error) => face.logger.debug({ err: error }, 'stdio'),

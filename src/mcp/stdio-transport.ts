@@ -5,13 +5,15 @@ import {
   INVALID_REQUEST,
   type JSONRPCMessage,
   type JSONRPCRequest,
+  type JSONRPCResponse,
   type RequestId,
   type Transport,
 } from '@modelcontextprotocol/server';
 import { LineSplitter } from '../lib/line-splitter.js';
 import { allowsBatches, Batch, MAX_BATCH } from './batch.js';
-import { cancelledId, errorAnswer, idKey, isRequest, parseError, readMessage } from './inbound.js';
-import { messageBytes } from './outbound.js';
+import type { DirectCalls } from './direct-calls.js';
+import { cancelledId, errorAnswer, isRequest, parseError, readMessage } from './inbound.js';
+import { LineWriter } from './line-writer.js';
 
 const MEBIBYTE = 1_048_576;
 
@@ -22,6 +24,8 @@ export interface StdioTransportOptions {
   readonly maxMessageBytes?: number | undefined;
   /** What may wait for a client that does not read; above it the client is given up. Default 256 MiB. */
   readonly maxQueuedBytes?: number | undefined;
+  /** The short way for calls, once there is one. */
+  readonly direct?: (() => DirectCalls | undefined) | undefined;
 }
 
 /** Above this, progress for a client that does not read is dropped: the next report says more anyway. */
@@ -37,16 +41,20 @@ export class StdioTransport implements Transport {
   onmessage?: Transport['onmessage'];
   readonly #stdin: Readable;
   readonly #stdout: Writable;
+  readonly #writer: LineWriter;
   readonly #maxQueuedBytes: number;
+  readonly #direct: () => DirectCalls | undefined;
   readonly #lines: LineSplitter;
-  /** Requests that are not answered yet, with the batch they came in. */
-  readonly #open = new Map<string, Batch | undefined>();
+  /** Requests that are not answered yet, with the batch they came in; `1` and `"1"` are different ids. */
+  readonly #open = new Map<RequestId, Batch | undefined>();
   #revision: string | undefined;
   #closed = false;
 
   constructor(options: StdioTransportOptions) {
     this.#stdin = options.stdin;
     this.#stdout = options.stdout;
+    this.#writer = new LineWriter(options.stdout);
+    this.#direct = options.direct ?? (() => undefined);
     this.#maxQueuedBytes = options.maxQueuedBytes ?? 256 * MEBIBYTE;
     const maxMessageBytes = options.maxMessageBytes ?? 64 * MEBIBYTE;
     this.#lines = new LineSplitter(maxMessageBytes, {
@@ -70,15 +78,17 @@ export class StdioTransport implements Transport {
     if (this.#closed) return;
     if ('method' in message) {
       const droppable = message.method === 'notifications/progress';
-      if (!droppable || this.#stdout.writableLength < CONGESTED_BYTES) this.#write(message);
+      if (!droppable || this.#writer.waitingBytes < CONGESTED_BYTES) this.#write(message);
       return;
     }
-    this.#answer(message, message.id === undefined ? undefined : this.#settle(message.id));
+    this.#onAnswer(message);
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
+    this.#writer.flush();
     this.#closed = true;
+    this.#direct()?.close();
     this.#stdin.off('data', this.#onData);
     this.#stdin.off('end', this.#onEnd);
     this.#stdin.off('close', this.#onEnd);
@@ -137,23 +147,39 @@ export class StdioTransport implements Transport {
     } else if (isRequest(read.message)) {
       this.#receiveRequest(read.message, batch);
     } else {
-      this.#deliver(read.message);
       const cancelled = cancelledId(read.message);
-      if (cancelled !== undefined) this.#settle(cancelled)?.settle(undefined);
+      if (cancelled === undefined) this.#deliver(read.message);
+      else {
+        this.#cancel(cancelled, read.message);
+        this.#settle(cancelled)?.settle(undefined);
+      }
       batch?.settle(undefined);
     }
   }
 
   #receiveRequest(message: JSONRPCRequest, batch: Batch | undefined): void {
     const { id } = message;
-    if (this.#open.has(idKey(id))) {
+    if (this.#open.has(id)) {
       this.#answer(errorAnswer(id, INVALID_REQUEST, 'Invalid request: the id is in use'), batch);
       return;
     }
-    this.#open.set(idKey(id), batch);
+    const direct = this.#direct();
+    // What the SDK has not answered yet may change how a call is served (a log level, for one), so it goes behind it.
+    const isFree = direct !== undefined && direct.waiting === this.#open.size;
+    this.#open.set(id, batch);
+    if (isFree && direct.take(message, this.#onAnswer)) return;
     if (this.#deliver(message)) return;
     this.#settle(id);
     this.#answer(errorAnswer(id, INTERNAL_ERROR, 'Internal error'), batch);
+  }
+
+  readonly #onAnswer = (message: JSONRPCResponse) => {
+    if (!this.#closed) this.#answer(message, message.id === undefined ? undefined : this.#settle(message.id));
+  };
+
+  #cancel(id: RequestId, message: JSONRPCMessage): void {
+    const { reason } = (message as { params?: { reason?: unknown } }).params ?? {};
+    if (this.#direct()?.cancel(id, reason) !== true) this.#deliver(message);
   }
 
   #answer(message: object, batch: Batch | undefined): void {
@@ -173,20 +199,17 @@ export class StdioTransport implements Transport {
   }
 
   #settle(id: RequestId): Batch | undefined {
-    const batch = this.#open.get(idKey(id));
-    this.#open.delete(idKey(id));
+    const batch = this.#open.get(id);
+    this.#open.delete(id);
     return batch;
   }
 
   #write(message: object): void {
     if (this.#closed || this.#stdout.destroyed) return;
-    // Corked, so that the pieces of one message leave in one write.
-    this.#stdout.cork();
-    for (const piece of messageBytes(message)) this.#stdout.write(piece);
-    this.#stdout.write('\n');
-    this.#stdout.uncork();
-    if (this.#stdout.writableLength <= this.#maxQueuedBytes) return;
-    this.onerror?.(new Error(`the client does not read: ${this.#stdout.writableLength} bytes wait`));
+    this.#writer.write(message);
+    const waiting = this.#writer.waitingBytes;
+    if (waiting <= this.#maxQueuedBytes) return;
+    this.onerror?.(new Error(`the client does not read: ${waiting} bytes wait`));
     this.#stdout.destroy();
     void this.close();
   }

@@ -1,5 +1,6 @@
 import type { OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
+import { quickInput } from './quick-input.js';
 import {
   type OperationInput,
   type OperationName,
@@ -14,6 +15,8 @@ import { inputSchema } from './tool-definition.js';
  * @throws RuntimeError INVALID_ARGUMENTS that says which argument, why, and what the schema is.
  */
 export function parseInput<Name extends OperationName>(name: Name, input: unknown): OperationInput<Name> {
+  const quick = quickInput(name, input);
+  if (quick !== undefined) return quick as OperationInput<Name>;
   const parsed = operations[name].input.safeParse(input ?? {});
   if (parsed.success) return parsed.data as OperationInput<Name>;
   const problems = parsed.error.issues.map(
@@ -25,8 +28,8 @@ export function parseInput<Name extends OperationName>(name: Name, input: unknow
   });
 }
 
-/** The one way from a face into a runtime: parse, then run. */
-export async function invoke<Name extends OperationName>(
+/** The one way from a face into a runtime: parse, then run. Never throws at once. */
+export function invoke<Name extends OperationName>(
   runtime: Runtime,
   name: Name,
   input: unknown,
@@ -36,5 +39,9 @@ export async function invoke<Name extends OperationName>(
     input: OperationInput<Name>,
     context: OperationContext,
   ) => Promise<OperationOutput<Name>>;
-  return method.call(runtime, parseInput(name, input), context);
+  try {
+    return method.call(runtime, parseInput(name, input), context);
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }

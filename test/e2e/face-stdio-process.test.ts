@@ -95,6 +95,7 @@ describe('the import graph of the stdio face', () => {
         '@modelcontextprotocol/server/stdio',
         'node:buffer',
         'node:crypto',
+        'node:process',
         'pino',
         'zod',
       ].filter((name) => packages.has(name)),
