@@ -1,5 +1,6 @@
 import type { Caller, OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
+import { CallSignal } from '../lib/call-signal.js';
 import { classify } from './classify.js';
 
 export interface ConnectedClient {
@@ -12,7 +13,7 @@ export interface ConnectedClient {
 interface Client {
   readonly caller: Caller;
   readonly since: number;
-  readonly requests: Set<AbortController>;
+  readonly requests: Set<CallSignal>;
 }
 
 /** Who is connected, and what each of them waits for. */
@@ -37,21 +38,18 @@ export class Clients {
    * are served too. Rejects with a RuntimeError.
    */
   async during<T>(context: OperationContext, work: (context: OperationContext) => Promise<T>): Promise<T> {
-    const { signal } = context;
     const requests = this.#clients.get(context.caller.clientId)?.requests;
-    const own = new AbortController();
-    const onAbort = () => own.abort(signal.reason);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    const own = new CallSignal();
+    const unfollow = own.follow(context.signal);
     requests?.add(own);
     try {
-      own.signal.throwIfAborted();
-      return await work({ ...context, signal: own.signal });
+      own.throwIfAborted();
+      return await work({ ...context, signal: own });
     } catch (error) {
-      throw classify(error, own.signal);
+      throw classify(error, own);
     } finally {
       requests?.delete(own);
-      signal.removeEventListener('abort', onAbort);
+      unfollow();
     }
   }
 

@@ -116,7 +116,8 @@ export class Executor {
   run(call: Call, options: CallOptions): Promise<Payload<CallToolResult>> {
     return this.#counted(async () => {
       this.check(call.server, call.tool, call);
-      using lease = await this.#lease(call, options);
+      const leasing = this.#lease(call, options);
+      using lease = leasing instanceof Promise ? await leasing : leasing;
       if (!this.#learner.hasListed(lease.session))
         await this.#listed(call, call.tool, lease.session, options);
       const tool = this.#mustExist(call, call.tool);
@@ -140,7 +141,8 @@ export class Executor {
       const { server, method, params } = request;
       const tool = method === 'tools/call' ? nameOf(params) : undefined;
       this.check(server, tool, request);
-      using lease = await this.#lease(request, options);
+      const leasing = this.#lease(request, options);
+      using lease = leasing instanceof Promise ? await leasing : leasing;
       if (tool !== undefined) {
         if (!this.#learner.hasListed(lease.session))
           await this.#listed(request, tool, lease.session, options);
@@ -153,10 +155,15 @@ export class Executor {
     });
   }
 
-  async #lease(call: Omit<Forward, 'method' | 'params'>, { client, signal }: CallOptions): Promise<Lease> {
-    const lease = await this.#supervisor.lease(call.server, { clientId: call.clientId, client }, signal);
-    await this.#logLevels.apply(lease.session, client, signal);
-    return lease;
+  /** At once where the server runs, has room, and knows the log level: as a promise only where it must be. */
+  #lease(call: Omit<Forward, 'method' | 'params'>, { client, signal }: CallOptions): Lease | Promise<Lease> {
+    const lease = this.#supervisor.lease(call.server, { clientId: call.clientId, client }, signal);
+    if (lease instanceof Promise) return lease.then((given) => this.#levelled(given, client, signal));
+    return this.#levelled(lease, client, signal);
+  }
+
+  #levelled(lease: Lease, client: ClientLink | undefined, signal: AbortSignal): Lease | Promise<Lease> {
+    return this.#logLevels.apply(lease.session, client, signal)?.then(() => lease) ?? lease;
   }
 
   async #counted<T>(work: () => Promise<T>): Promise<T> {

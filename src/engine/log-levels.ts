@@ -10,13 +10,24 @@ const SET_MS = 5_000;
 export class LogLevels {
   readonly #set = new WeakMap<UpstreamSession, string>();
 
-  /** Never rejects: a server that cannot be asked logs as it likes. Revisions without sessions carry it in each request. */
-  async apply(session: UpstreamSession, client: ClientLink | undefined, signal: AbortSignal): Promise<void> {
+  /**
+   * Never rejects: a server that cannot be asked logs as it likes. Revisions without sessions carry it in each request.
+   * @returns nothing to wait for where there is nothing to ask, as with almost every call.
+   */
+  apply(
+    session: UpstreamSession,
+    client: ClientLink | undefined,
+    signal: AbortSignal,
+  ): Promise<void> | undefined {
     const level = client?.logLevel;
+    if (level === undefined || session.identity.capabilities['logging'] === undefined) return undefined;
     const before = this.#set.get(session);
-    if (level === undefined || session.identity.capabilities['logging'] === undefined) return;
     if (session.identity.protocolVersion >= '2026' || (before !== undefined && isWanted(level, before)))
-      return;
+      return undefined;
+    return this.#ask(session, level, signal);
+  }
+
+  async #ask(session: UpstreamSession, level: string, signal: AbortSignal): Promise<void> {
     this.#set.set(session, level);
     await session.request('logging/setLevel', { level }, { signal, timeoutMs: SET_MS }).catch(() => {});
   }

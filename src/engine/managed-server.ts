@@ -3,9 +3,8 @@ import type { KnownServer, ServerState } from '../core/server.js';
 import type { ClosePace, SessionEnd, UpstreamSession } from '../core/upstream.js';
 import { sleep, untilAborted } from '../lib/abort.js';
 import type { Logger } from '../lib/log.js';
-import { once } from '../lib/once.js';
-import { Semaphore } from '../lib/semaphore.js';
 import type { Outage } from './outage.js';
+import { Places } from './places.js';
 import {
   backingOff,
   describeEnd,
@@ -34,7 +33,7 @@ export class ManagedServer {
   readonly definition: KnownServer;
   readonly #hooks: ManagedServerHooks;
   readonly #logger: Logger;
-  readonly #slots: Semaphore;
+  readonly #places: Places;
   readonly #recovery: Recovery;
   #state: ServerState = { status: 'stopped' };
   #session: UpstreamSession | undefined;
@@ -43,16 +42,12 @@ export class ManagedServer {
   #starting: Promise<UpstreamSession> | undefined;
   #startScope: AbortController | undefined;
   #stopping: Promise<void> | undefined;
-  #idleTimer: NodeJS.Timeout | undefined;
   #drained: (() => void) | undefined;
   /** The session that a stop is ending, and how fast. */
   #closing: UpstreamSession | undefined;
   #pace: ClosePace | undefined;
   #retired = false;
   #stops = 0;
-  #leases = 0;
-  /** Ms since the epoch of the last use; the least recently used idle server is stopped first. */
-  lastUsedAt = 0;
   calls = 0;
   /** Whether anyone wanted it to run, rather than only to learn its tools. Until it is stopped. */
   wanted = false;
@@ -61,7 +56,12 @@ export class ManagedServer {
     this.definition = definition;
     this.#hooks = hooks;
     this.#logger = logger;
-    this.#slots = new Semaphore(definition.maxConcurrency);
+    this.#places = new Places(definition.maxConcurrency, definition.idleTimeoutMs, {
+      free: () => this.#drained?.(),
+      idle: () => {
+        if (this.#state.status === 'ready') void this.stop();
+      },
+    });
     const isRemote = definition.transport === 'streamable-http' || definition.transport === 'sse';
     this.#recovery = new Recovery(definition.restart, isRemote ? remoteRules : restartRules, () => {
       // What goes wrong is in the state.
@@ -79,11 +79,16 @@ export class ManagedServer {
 
   /** Ready, and nobody uses it: it may be stopped without harm. */
   get idle(): boolean {
-    return this.#state.status === 'ready' && this.#session?.isOpen !== false && this.#leases === 0;
+    return this.#state.status === 'ready' && this.#session?.isOpen !== false && this.inFlight === 0;
   }
 
   get inFlight(): number {
-    return this.#leases;
+    return this.#places.inUse;
+  }
+
+  /** Ms since the epoch of the last use; the least recently used idle server is stopped first. */
+  get lastUsedAt(): number {
+    return this.#places.lastUsedAt;
   }
 
   get pid(): number | undefined {
@@ -153,18 +158,7 @@ export class ManagedServer {
    */
   async lease(signal: AbortSignal, client = ''): Promise<Lease> {
     await this.ensure(signal);
-    const slot = await this.#slots.acquire(signal, client);
-    this.#leases += 1;
-    clearTimeout(this.#idleTimer);
-    const release = once(() => {
-      slot[Symbol.dispose]();
-      this.#leases -= 1;
-      this.lastUsedAt = Date.now();
-      if (this.#leases === 0) {
-        this.#drained?.();
-        this.#armIdleTimer();
-      }
-    });
+    const release = await this.#places.take(signal, client);
     try {
       // It may have ended while this caller waited for its turn.
       const session = await this.ensure(signal);
@@ -175,6 +169,16 @@ export class ManagedServer {
     }
   }
 
+  /** The same where nothing has to be waited for, as with almost every call; else nothing. */
+  leaseNow(signal: AbortSignal): Lease | undefined {
+    const session = this.#session;
+    if (this.#state.status !== 'ready' || !session?.isOpen || this.#retired || signal.aborted)
+      return undefined;
+    this.#outage?.refuse();
+    const release = this.#places.takeNow();
+    return release && { session, [Symbol.dispose]: release };
+  }
+
   /**
    * Stops it and everything it started; calls that run may finish first. Idempotent; resolves when nothing of it
    * is left. A stop that is under way is hurried by one that leaves less time.
@@ -182,7 +186,7 @@ export class ManagedServer {
   stop(options: StopOptions = {}): Promise<void> {
     if (options.forGood) this.#retired = true;
     this.#stops += 1;
-    clearTimeout(this.#idleTimer);
+    this.#places.close();
     this.#recovery.pause();
     if (!this.running) {
       this.#recovery.forget();
@@ -213,7 +217,7 @@ export class ManagedServer {
     const wasStarting = this.#starting;
     this.#set({ status: 'draining', since: Date.now() });
     this.#startScope?.abort(stopped(this.definition.name));
-    if (this.#leases > 0 && drainMs > 0) {
+    if (this.inFlight > 0 && drainMs > 0) {
       const drained = new Promise<void>((resolve) => {
         this.#drained = resolve;
       });
@@ -256,11 +260,10 @@ export class ManagedServer {
       const readyAt = Date.now();
       this.#session = session;
       this.#outage = outage;
-      this.lastUsedAt = readyAt;
       this.#set({ status: 'ready', since: readyAt, pid: session.pid });
       void session.ended.then((end) => this.#onEnded(session, end, readyAt));
       this.#hooks.onReady(session);
-      this.#armIdleTimer();
+      this.#places.open();
       return session;
     } catch (error) {
       // That there was no room says nothing about this server.
@@ -273,7 +276,7 @@ export class ManagedServer {
   #onEnded(session: UpstreamSession, end: SessionEnd, readyAt: number): void {
     if (this.#session !== session) return;
     this.#session = undefined;
-    clearTimeout(this.#idleTimer);
+    this.#places.close();
     // A stop that is under way sets the state itself.
     if (this.#stopping) return;
     this.#logger.warn(
@@ -285,16 +288,6 @@ export class ManagedServer {
 
   #fail(why: Failure, upMs: number): void {
     this.#set(this.#recovery.next(why, upMs, this.wanted && !this.#retired));
-  }
-
-  #armIdleTimer(): void {
-    clearTimeout(this.#idleTimer);
-    const { idleTimeoutMs } = this.definition;
-    if (idleTimeoutMs === 0 || this.#leases > 0 || this.#state.status !== 'ready') return;
-    this.#idleTimer = setTimeout(() => {
-      if (this.#leases === 0) void this.stop();
-    }, idleTimeoutMs);
-    this.#idleTimer.unref();
   }
 
   #set(state: ServerState): void {

@@ -74,12 +74,12 @@ export class Supervisor {
     await Promise.all(stops);
   }
 
-  /** Starts the server if needed and gives the right to use it. Rejects with a RuntimeError. */
-  lease(name: string, tenant: Tenant, signal: AbortSignal): Promise<Lease> {
+  /** Starts the server if needed and gives the right to use it, at once where it can. @throws RuntimeError */
+  lease(name: string, tenant: Tenant, signal: AbortSignal): Lease | Promise<Lease> {
     const server = this.#instance(name, tenant);
     server.wanted = true;
     this.#asking.set(server, tenant);
-    return server.lease(signal, tenant.clientId);
+    return server.leaseNow(signal) ?? server.lease(signal, tenant.clientId);
   }
 
   /** The same for a look at it alone, which is no reason to keep it running afterwards. */

@@ -2,7 +2,7 @@ type Listener = Parameters<AbortSignal['addEventListener']>[1];
 
 /**
  * An abort signal that its maker aborts, for what is made with every call: a platform's AbortController with one
- * listener costs as much as the rest of a small call (Node 20: 4 µs and garbage; this one 0.1). Whatever asks by `aborted`,
+ * listener costs seventy times as much, and a call went through five of them (Node 20). Whatever asks by `aborted`,
  * `reason` and `addEventListener` takes it, `fetch` and Node's own functions among them; `AbortSignal.any` alone does
  * not: see `deadline`.
  */

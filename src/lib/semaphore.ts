@@ -24,11 +24,22 @@ export class Semaphore {
     return count;
   }
 
+  /** The release, to be called once, where nobody has to wait; else nothing. */
+  acquireNow(): Disposable | undefined {
+    if (this.#free === 0) return undefined;
+    this.#free -= 1;
+    return this.#place();
+  }
+
   /** @returns the release, to be called once. Rejects with the signal's reason when aborted while waiting. */
   async acquire(signal?: AbortSignal, key = ''): Promise<Disposable> {
     signal?.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
     else await this.#wait(key, signal);
+    return this.#place();
+  }
+
+  #place(): Disposable {
     let held = true;
     return {
       [Symbol.dispose]: () => {

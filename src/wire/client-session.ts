@@ -2,6 +2,7 @@ import type { Caller, OperationContext } from '../core/caller.js';
 import type { ClientLink } from '../core/client-link.js';
 import { RuntimeError } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
+import { Alarm } from '../lib/alarm.js';
 import type { OperationName } from '../operations/table.js';
 import { late, lost, withdrawn } from './call-errors.js';
 import { Channel, type ChannelEnd } from './channel.js';
@@ -11,17 +12,7 @@ import type { LinkClient } from './link.js';
 import { passOn } from './questions.js';
 import { quickServerFrame } from './quick-frames.js';
 import { decodeResult } from './result.js';
-
-interface Waiting {
-  readonly resolve: (output: never) => void;
-  readonly reject: (error: RuntimeError) => void;
-  readonly progress: OperationContext['progress'];
-  readonly client: OperationContext['client'];
-  readonly clientId: string;
-  readonly release: () => void;
-  /** Whether the link has it: then it may run. */
-  sent: boolean;
-}
+import { factsOf, print, Waiting } from './waiting-call.js';
 
 export interface SessionOptions {
   readonly link: LinkClient;
@@ -42,7 +33,9 @@ export class ClientSession {
   readonly #options: SessionOptions;
   readonly #channel: Channel<ServerFrame>;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #attached = new Set<string>();
+  /** What was told of each, which need not be said again with every call. */
+  readonly #attached = new Map<string, ClientLink | undefined>();
+  readonly #alarm: Alarm;
   #welcomed: ((outcome: Welcome | ChannelEnd) => void) | undefined;
   #welcome: Welcome | undefined;
   #retired: ((accepted: boolean) => void) | undefined;
@@ -51,6 +44,7 @@ export class ClientSession {
 
   private constructor(options: SessionOptions) {
     this.#options = options;
+    this.#alarm = new Alarm(options.now, () => this.#expire());
     this.#channel = new Channel({
       frames: serverFrame,
       quick: quickServerFrame,
@@ -110,14 +104,14 @@ export class ClientSession {
   }
 
   attach(caller: Caller): void {
-    this.#attached.add(caller.clientId);
+    this.#attached.set(caller.clientId, undefined);
     this.#channel.send({ type: 'attach', caller });
   }
 
   detach(clientId: string): void {
-    for (const [id, waiting] of this.#waiting)
-      if (waiting.clientId === clientId)
-        this.#withdraw(id, waiting, new RuntimeError('CANCELLED', 'The client left.'));
+    for (const waiting of this.#waiting.values())
+      if (waiting.context.caller.clientId === clientId)
+        this.#withdraw(waiting, new RuntimeError('CANCELLED', 'The client left.'));
     this.#attached.delete(clientId);
     this.#channel.send({ type: 'detach', clientId });
   }
@@ -146,46 +140,29 @@ export class ClientSession {
       this.#lastId += 1;
       const id = this.#lastId;
       const text = print(input, context.meta);
-      const onAbort = () => this.#withdraw(id, waiting, withdrawn(signal.reason));
-      const timer = setTimeout(() => this.#withdraw(id, waiting, late(op, waitMs, waiting.sent)), waitMs);
-      timer.unref();
-      const waiting: Waiting = {
-        resolve,
-        reject,
-        progress: context.progress,
-        client: context.client,
-        clientId: context.caller.clientId,
-        release: () => {
-          clearTimeout(timer);
-          signal.removeEventListener('abort', onAbort);
-        },
-        sent: false,
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
+      const until = this.#options.now() + waitMs;
+      const facts = { id, op, context, waitMs, until, resolve, reject };
+      const waiting = new Waiting(facts, this.#withdraw);
       this.#waiting.set(id, waiting);
-      const deadline = this.#options.now() + waitMs + this.#clockOffset;
-      this.#send(id, op, context, deadline, text, waiting);
+      this.#alarm.by(until);
+      this.#send(waiting, text);
     });
   }
 
-  #send(
-    id: number,
-    op: OperationName,
-    context: OperationContext,
-    deadline: number,
-    text: string,
-    waiting: Waiting,
-  ): void {
+  #send(waiting: Waiting, text: string): void {
+    const { id, op, context } = waiting;
     const { clientId } = context.caller;
+    const isShort = text.length <= INLINE_CHARS;
+    const client = context.client === undefined ? '' : `,"client":${this.#told(context.client, isShort)}`;
     const caller = JSON.stringify(this.#attached.has(clientId) ? clientId : context.caller);
     const progress = context.progress === undefined ? '' : ',"progress":true';
-    const client = context.client === undefined ? '' : `,"client":${factsOf(context.client)}`;
+    const deadline = waiting.until + this.#clockOffset;
     const head = `{"type":"request","id":${id},"op":"${op}","caller":${caller},"deadline":${deadline}${progress}${client}`;
     const gate = () => {
       waiting.sent = this.#waiting.has(id);
       return waiting.sent;
     };
-    if (text.length <= INLINE_CHARS) {
+    if (isShort) {
       this.#channel.sendText(`${head},${text}}`, [], gate);
       return;
     }
@@ -201,12 +178,43 @@ export class ClientSession {
     else this.#channel.sendLong(id, `${head},"size":${body.byteLength}}`, [body], gate);
   }
 
-  #withdraw(id: number, waiting: Waiting, error: RuntimeError): void {
+  /**
+   * The facts of a client, or that they are those which were told last. A long request may be passed by news of its
+   * client, so it carries them itself.
+   */
+  #told(client: ClientLink, isShort: boolean): string {
+    const { clientId, capabilities, logLevel, workspace, round } = client;
+    if (!isShort || round !== undefined || !this.#attached.has(clientId)) return factsOf(client);
+    const last = this.#attached.get(clientId);
+    const isSame =
+      last?.capabilities === capabilities && last.logLevel === logLevel && last.workspace === workspace;
+    if (!isSame) {
+      this.#attached.set(clientId, client);
+      this.#channel.sendText(
+        `{"type":"client","clientId":${JSON.stringify(clientId)},"client":${factsOf(client)}}`,
+      );
+    }
+    return 'true';
+  }
+
+  readonly #withdraw = (waiting: Waiting, error: RuntimeError): void => {
+    const { id } = waiting;
     if (this.#waiting.get(id) !== waiting) return;
     this.#take(id)?.reject(error);
     this.#channel.forget(id);
     // What still waits here never leaves; what left is followed by its cancel.
     if (waiting.sent) this.#channel.send({ type: 'cancel', id });
+  };
+
+  /** @returns when the next one is due. */
+  #expire(): number {
+    const now = this.#options.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.until > now) next = Math.min(next, waiting.until);
+      else this.#withdraw(waiting, late(waiting.op, waiting.waitMs, waiting.sent));
+    }
+    return next;
   }
 
   #take(id: number): Waiting | undefined {
@@ -226,13 +234,13 @@ export class ClientSession {
         this.#take(frame.id)?.reject(RuntimeError.fromJSON(frame.error));
         return;
       case 'progress':
-        this.#waiting.get(frame.id)?.progress?.(frame.progress);
+        this.#waiting.get(frame.id)?.context.progress?.(frame.progress);
         return;
       case 'ask':
-        passOn(frame, this.#waiting.get(frame.id)?.client, (answer) => this.#channel.send(answer));
+        passOn(frame, this.#waiting.get(frame.id)?.context.client, (answer) => this.#channel.send(answer));
         return;
       case 'tell':
-        this.#waiting.get(frame.id)?.client?.tell(frame.method, frame.params);
+        this.#waiting.get(frame.id)?.context.client?.tell(frame.method, frame.params);
         return;
       case 'retired':
         this.#retired?.(frame.accepted);
@@ -258,6 +266,7 @@ export class ClientSession {
   }
 
   #ended(end: ChannelEnd): void {
+    this.#alarm.stop();
     for (const id of [...this.#waiting.keys()]) {
       const waiting = this.#take(id);
       waiting?.reject(lost(end, waiting.sent && !(end.lastId !== undefined && id > end.lastId)));
@@ -265,20 +274,5 @@ export class ClientSession {
     this.#welcomed?.(end);
     this.#retired?.(true);
     this.#options.onEnd(end);
-  }
-}
-
-function factsOf({ capabilities, logLevel, workspace, round }: ClientLink): string {
-  return JSON.stringify({ capabilities, logLevel, workspace, round });
-}
-
-function print(input: unknown, meta: OperationContext['meta']): string {
-  try {
-    const more = meta === undefined ? '' : `,"meta":${JSON.stringify(meta)}`;
-    return `"input":${JSON.stringify(input) ?? '{}'}${more}`;
-  } catch (error) {
-    throw new RuntimeError('INVALID_ARGUMENTS', `The arguments are no JSON: ${String(error)}.`, {
-      cause: error,
-    });
   }
 }

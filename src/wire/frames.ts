@@ -55,6 +55,15 @@ const helloSchema = z.object({
   clock,
 });
 
+const clientFacts = z.object({
+  capabilities: z.record(z.string(), z.unknown()),
+  logLevel: z.string().max(64).optional(),
+  workspace: z.string().max(4_096).optional(),
+  round: z
+    .object({ inputResponses: z.unknown().optional(), requestState: z.unknown().optional() })
+    .optional(),
+});
+
 const requestSchema = z.object({
   type: z.literal('request'),
   id,
@@ -64,17 +73,8 @@ const requestSchema = z.object({
   /** In the clock of the engine. After it the request is not begun. */
   deadline: z.number(),
   progress: z.boolean().optional(),
-  /** The client of the call, where it can be asked and told things while it waits. */
-  client: z
-    .object({
-      capabilities: z.record(z.string(), z.unknown()),
-      logLevel: z.string().max(64).optional(),
-      workspace: z.string().max(4_096).optional(),
-      round: z
-        .object({ inputResponses: z.unknown().optional(), requestState: z.unknown().optional() })
-        .optional(),
-    })
-    .optional(),
+  /** The client of the call, where it can be asked and told things while it waits. `true`: as `client` told last. */
+  client: z.union([z.literal(true), clientFacts]).optional(),
   /** Small: here. Large: `{input, meta}` is the body. */
   input: z.unknown().optional(),
   meta: z.record(z.string(), z.unknown()).optional(),
@@ -87,6 +87,8 @@ export const clientFrame = z.discriminatedUnion('type', [
   helloSchema,
   requestSchema,
   z.object({ type: z.literal('attach'), caller: callerSchema }),
+  /** What its calls have in common, from the next request on. */
+  z.object({ type: z.literal('client'), clientId: z.string().max(256), client: clientFacts }),
   z.object({ type: z.literal('detach'), clientId: z.string().max(256) }),
   z.object({ type: z.literal('subscribe'), on: z.boolean() }),
   z.object({ type: z.literal('cancel'), id }),
@@ -169,3 +171,4 @@ export type ClientFrame = z.output<typeof clientFrame>;
 export type ServerFrame = z.output<typeof serverFrame>;
 export type Welcome = z.output<typeof welcomeSchema>;
 export type GoodbyeReason = Extract<ServerFrame, { type: 'goodbye' }>['reason'];
+export type ClientFacts = z.output<typeof clientFacts>;

@@ -1,7 +1,6 @@
 import type { ClientLink } from '../core/client-link.js';
-import type { ClientFrame, ServerFrame } from './frames.js';
+import type { ClientFacts, ClientFrame, ServerFrame } from './frames.js';
 
-type Request = Extract<ClientFrame, { type: 'request' }>;
 type Answer = Extract<ClientFrame, { type: 'answer' }>;
 type Ask = Extract<ServerFrame, { type: 'ask' }>;
 
@@ -19,12 +18,7 @@ export class Questions {
   #next = 1;
 
   /** The client of a call, seen through the wire. */
-  link(
-    id: number,
-    clientId: string,
-    facts: NonNullable<Request['client']>,
-    send: (frame: ServerFrame) => void,
-  ): ClientLink {
+  link(id: number, clientId: string, facts: ClientFacts, send: (frame: ServerFrame) => void): ClientLink {
     return {
       clientId,
       ...facts,

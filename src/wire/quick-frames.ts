@@ -10,6 +10,7 @@ export function quickClientFrame(given: Record<string, unknown>): boolean {
     typeof given['caller'] === 'string' &&
     typeof given['deadline'] === 'number' &&
     given['size'] === undefined &&
+    (given['client'] === undefined || given['client'] === true) &&
     (given['progress'] === undefined || given['progress'] === true) &&
     (given['meta'] === undefined || isPlain(given['meta']))
   );

@@ -1,9 +1,11 @@
 import type { Caller, OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
+import { CallSignal } from '../lib/call-signal.js';
 import { invoke } from '../operations/invoke.js';
 import { isOperationName, type OperationName, type RuntimePort } from '../operations/table.js';
+import { Callers } from './callers.js';
 import { Channel, type ChannelEnd } from './channel.js';
-import { type ClientFrame, clientFrame, PROTOCOL_VERSION } from './frames.js';
+import { type ClientFacts, type ClientFrame, clientFrame, PROTOCOL_VERSION } from './frames.js';
 import type { ChannelLimits } from './limits.js';
 import type { LinkConnection } from './link.js';
 import { Questions } from './questions.js';
@@ -31,7 +33,7 @@ export interface SessionHost {
 }
 
 interface Call {
-  readonly controller: AbortController;
+  readonly signal: CallSignal;
   readonly deadline: number;
   /** Withdrawn by the front-end, which waits for no answer any more. */
   withdrawn: boolean;
@@ -46,7 +48,7 @@ export class ServerSession {
   readonly #host: SessionHost;
   readonly #calls = new Map<number, Call>();
   readonly #questions = new Questions();
-  readonly #callers = new Map<string, { caller: Caller; detach: () => void }>();
+  readonly #callers: Callers;
   readonly #sweep: NodeJS.Timeout;
   readonly #helloTimer: NodeJS.Timeout;
   #hello: Hello | undefined;
@@ -56,6 +58,7 @@ export class ServerSession {
 
   constructor(host: SessionHost, connection: LinkConnection) {
     this.#host = host;
+    this.#callers = new Callers(host.port, host.maxCalls);
     this.channel = new Channel({
       frames: clientFrame,
       quick: quickClientFrame,
@@ -85,7 +88,7 @@ export class ServerSession {
       /** Ms since the epoch. */
       since: this.#since,
       inFlight: this.#calls.size,
-      callers: [...this.#callers.values()].map(({ caller }) => caller),
+      callers: this.#callers.list(),
     };
   }
 
@@ -110,10 +113,13 @@ export class ServerSession {
         this.#questions.answer(frame);
         return;
       case 'attach':
-        this.#attach(frame.caller);
+        this.#callers.attach(frame.caller);
+        return;
+      case 'client':
+        this.#callers.tell(frame.clientId, frame.client);
         return;
       case 'detach':
-        this.#detach(frame.clientId);
+        this.#callers.detach(frame.clientId);
         return;
       case 'retire':
         this.channel.send({
@@ -153,31 +159,21 @@ export class ServerSession {
     });
   }
 
-  #attach(caller: Caller): void {
-    if (this.#callers.has(caller.clientId)) return;
-    if (this.#callers.size >= this.#host.maxCalls)
-      throw new RuntimeError('UPSTREAM_PROTOCOL', 'More callers came than one front-end may have.');
-    this.#callers.set(caller.clientId, { caller, detach: this.#host.port.attach(caller) });
-  }
-
-  #detach(clientId: string): void {
-    this.#callers.get(clientId)?.detach();
-    this.#callers.delete(clientId);
-  }
-
   #cancel(id: number): void {
     const call = this.#calls.get(id);
     this.channel.forget(id);
     if (call === undefined) return;
     call.withdrawn = true;
-    call.controller.abort(new RuntimeError('CANCELLED', 'The caller withdrew the request.'));
+    call.signal.abort(new RuntimeError('CANCELLED', 'The caller withdrew the request.'));
   }
 
   #request(frame: Request, body: Uint8Array | undefined): void {
     const { id, op } = frame;
     // Long bodies are passed by short ones, so ids do not come in order; but none comes twice at once.
     if (this.#calls.has(id)) throw new RuntimeError('UPSTREAM_PROTOCOL', `The id ${id} is in use.`);
-    const caller = typeof frame.caller === 'string' ? this.#callers.get(frame.caller)?.caller : frame.caller;
+    const attached = typeof frame.caller === 'string' ? this.#callers.find(frame.caller) : undefined;
+    const caller = typeof frame.caller === 'string' ? attached?.caller : frame.caller;
+    const client = frame.client === true ? attached?.client : frame.client;
     const problem = this.#refusal(frame, caller);
     if (problem !== undefined || caller === undefined || !isOperationName(op)) {
       this.channel.send({ type: 'error', id, error: problem?.toJSON() });
@@ -186,10 +182,10 @@ export class ServerSession {
     const { input, meta } =
       body === undefined ? frame : (JSON.parse(Buffer.from(body).toString()) as Request);
     this.#lastId = Math.max(this.#lastId, id);
-    const call: Call = { controller: new AbortController(), deadline: frame.deadline, withdrawn: false };
+    const call: Call = { signal: new CallSignal(), deadline: frame.deadline, withdrawn: false };
     this.#calls.set(id, call);
-    const context = this.#context(call, caller, frame, meta);
-    void this.#run(id, call, op, input, context);
+    const context = this.#context(call, caller, frame, client, meta);
+    this.#run(id, call, op, input, context);
   }
 
   /** Why a request is not begun. Whoever is told so can rely on it. */
@@ -213,13 +209,14 @@ export class ServerSession {
   #context(
     call: Call,
     caller: Caller,
-    { id, progress, client }: Request,
+    { id, progress }: Request,
+    client: ClientFacts | undefined,
     meta: Request['meta'],
   ): OperationContext {
     const waits = () => this.#calls.get(id) === call && !call.withdrawn;
     return {
       caller,
-      signal: call.controller.signal,
+      signal: call.signal,
       ...(meta === undefined ? {} : { meta }),
       ...(client === undefined
         ? {}
@@ -239,22 +236,17 @@ export class ServerSession {
     };
   }
 
-  async #run(
-    id: number,
-    call: Call,
-    op: OperationName,
-    input: unknown,
-    context: OperationContext,
-  ): Promise<void> {
-    try {
-      const output = await invoke(this.#host.port, op, input, context);
-      this.#settle(id, call);
-      if (!call.withdrawn) this.#answer(id, output);
-    } catch (error) {
-      this.#settle(id, call);
-      if (!call.withdrawn) this.#fail(id, error);
-    }
-    this.#host.settled();
+  #run(id: number, call: Call, op: OperationName, input: unknown, context: OperationContext): void {
+    invoke(this.#host.port, op, input, context)
+      .then((output) => {
+        this.#settle(id, call);
+        if (!call.withdrawn) this.#answer(id, output);
+      })
+      .catch((error: unknown) => {
+        this.#settle(id, call);
+        if (!call.withdrawn) this.#fail(id, error);
+      })
+      .then(() => this.#host.settled());
   }
 
   #settle(id: number, call: Call): void {
@@ -282,7 +274,7 @@ export class ServerSession {
     const now = this.#host.now();
     for (const call of this.#calls.values())
       if (call.deadline <= now)
-        call.controller.abort(new RuntimeError('TIMEOUT', 'The caller no longer waits for the request.'));
+        call.signal.abort(new RuntimeError('TIMEOUT', 'The caller no longer waits for the request.'));
   }
 
   #ended(end: ChannelEnd): void {
@@ -291,9 +283,9 @@ export class ServerSession {
     this.#unsubscribe?.();
     for (const call of this.#calls.values()) {
       call.withdrawn = true;
-      call.controller.abort(new RuntimeError('CANCELLED', `The front-end is gone: ${end.message}`));
+      call.signal.abort(new RuntimeError('CANCELLED', `The front-end is gone: ${end.message}`));
     }
-    for (const clientId of [...this.#callers.keys()]) this.#detach(clientId);
+    this.#callers.clear();
     this.#host.ended(this, end);
   }
 }
