@@ -67,7 +67,9 @@ async function bundle(out) {
     dynamicImportInCjs: false,
     strict: true,
     entryFileNames: '[name].cjs',
-    chunkFileNames: '[name]-[hash].cjs',
+    // As hex there is no hyphen in a hash, so that a name can be told from it.
+    chunkFileNames: '[name]-[hash:8].cjs',
+    hashCharacters: 'hex',
     codeSplitting: {
       groups: CHUNKS.map(([name, test], index) => ({ name, test, priority: CHUNKS.length - index })),
     },

@@ -1,6 +1,6 @@
 import { isAscii } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -47,8 +47,8 @@ class ChunkLoader {
   readonly #modules = new Map<string, { exports: Exports }>();
   /** From an earlier start; what is taken from it is gone. */
   readonly #known: Map<string, Buffer>;
-  /** Of this start, until it has settled. */
-  readonly #scripts = new Map<string, Script>();
+  /** Of this start; undefined once it has settled: what is loaded later is not what a start waits for. */
+  #scripts: Map<string, Script> | undefined = new Map();
   #isStale = false;
 
   constructor(directory: string, nodeRequire: NodeJS.Require, cache: CodeCache) {
@@ -56,9 +56,8 @@ class ChunkLoader {
     this.#nodeRequire = nodeRequire;
     this.#known = new Map(cache.read());
     const settle = () => {
-      if (this.#isStale) cache.write(this.#compiled());
-      this.#isStale = false;
-      this.#scripts.clear();
+      if (this.#isStale && this.#scripts) cache.write(this.#compiled(this.#scripts));
+      this.#scripts = undefined;
       this.#known.clear();
     };
     setTimeout(settle, SETTLED_MS).unref();
@@ -74,7 +73,7 @@ class ChunkLoader {
     const cachedData = this.#known.get(name);
     this.#known.delete(name);
     const script = new Script(`${HEAD}${readText(filename)}\n})`, { filename, cachedData });
-    if (name !== ENTRY) {
+    if (name !== ENTRY && this.#scripts) {
       this.#scripts.set(name, script);
       if (cachedData === undefined || script.cachedDataRejected === true) this.#isStale = true;
     }
@@ -86,15 +85,18 @@ class ChunkLoader {
   readonly #require = (id: string): unknown =>
     id.startsWith('./') ? this.load(id.slice(2)) : this.#nodeRequire(id);
 
-  /** What was loaded now, functions that ran included, and what other starts with this build needed besides. */
-  #compiled(): [string, Buffer][] {
-    const others = [...this.#known].filter(([name]) => existsSync(join(this.#directory, name)));
+  /** What was loaded now, functions that ran included, and what other starts needed besides, but not of other builds. */
+  #compiled(scripts: ReadonlyMap<string, Script>): [string, Buffer][] {
+    const loaded = new Set([...scripts.keys()].map(stem));
     return [
-      ...[...this.#scripts].map(([name, script]): [string, Buffer] => [name, script.createCachedData()]),
-      ...others,
+      ...[...scripts].map(([name, script]): [string, Buffer] => [name, script.createCachedData()]),
+      ...[...this.#known].filter(([name]) => !loaded.has(stem(name))),
     ];
   }
 }
+
+/** The name of a chunk without its hash. */
+const stem = (name: string): string => name.replace(/-[^-]{8}\.cjs$/, '');
 
 /** A front-end, an engine and a command need different parts; a key for each, and for each place we are installed at. */
 function cacheOf(directory: string, argv: readonly string[]): CodeCache {
