@@ -220,14 +220,14 @@ export class RuntimeEngine implements RuntimePort {
   ): Promise<Out<'get_statistics'>> {
     const { gate, supervisor, executor, content, learning } = this.#parts;
     const sight = gate.sight(caller);
-    const { items, bytes } = content.statistics();
+    const { items, bytes } = content.statistics(caller.principal);
     return {
       servers: sight.entries().length,
       tools: sight.toolCount,
       running: supervisor.running().filter(({ server }) => sight.get(server)).length,
       calls: executor.calls,
       failed_calls: executor.failedCalls,
-      tasks: this.#taskCounts(),
+      tasks: this.#taskCounts(caller.principal),
       content: { items, bytes },
       learning: { waiting: learning.pending, failed: learning.failed },
     };
@@ -277,8 +277,8 @@ export class RuntimeEngine implements RuntimePort {
     await Promise.all([library.close(), audit.close()]);
   }
 
-  #taskCounts(): Record<string, number> {
-    const { size: _size, workers: _workers, ...counts } = this.#parts.tasks.statistics();
+  #taskCounts(principal?: string): Record<string, number> {
+    const { size: _size, workers: _workers, ...counts } = this.#parts.tasks.statistics(principal);
     return counts;
   }
 

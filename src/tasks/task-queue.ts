@@ -187,15 +187,12 @@ export class TaskQueue {
     return this.#events.subscribe(listener);
   }
 
-  statistics(): TaskStatistics {
+  /** Of one principal, or of all. */
+  statistics(principal?: string): TaskStatistics {
     const { size, workers } = this.#settings;
-    return {
-      ...this.#rows.counts(),
-      queued: this.#dispatcher.queued,
-      running: this.#dispatcher.running,
-      size,
-      workers,
-    };
+    const { queued, running } = this.#dispatcher;
+    const now = principal === undefined ? { queued, running } : {};
+    return { ...this.#rows.counts(principal), ...now, size, workers };
   }
 
   /** Drops what has expired, and tries again to store what could not be. */

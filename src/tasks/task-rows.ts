@@ -137,10 +137,13 @@ export class TaskRows {
     return this.#db.get<{ n: number }>(`SELECT COUNT(*) AS n FROM tasks ${where}`, ...values)?.n ?? 0;
   }
 
-  counts(): Record<TaskStatus, number> {
+  /** Of one principal, or of all. */
+  counts(principal?: string): Record<TaskStatus, number> {
     const counts = { queued: 0, running: 0, completed: 0, failed: 0, cancelled: 0 };
-    const sql = 'SELECT status, COUNT(*) AS n FROM tasks GROUP BY status';
-    for (const { status, n } of this.#db.all<{ status: TaskStatus; n: number }>(sql)) counts[status] = n;
+    const [where, values] = principal === undefined ? ['', []] : ['WHERE principal = ?', [principal]];
+    const sql = `SELECT status, COUNT(*) AS n FROM tasks ${where} GROUP BY status`;
+    const found = this.#db.all<{ status: TaskStatus; n: number }>(sql, ...values);
+    for (const { status, n } of found) counts[status] = n;
     return counts;
   }
 

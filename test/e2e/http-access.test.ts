@@ -202,6 +202,8 @@ describe('HTP-02: who may ask', () => {
     const foreign = await connect(url, some.token);
     const polled = await foreign.call('poll_task_result', { task_id: task.task_id, wait: 5 });
     expect(JSON.stringify(polled)).toMatch(/not_found|TASK_NOT_FOUND/);
+    const { tasks } = (await foreign.call('get_statistics')).structuredContent;
+    expect([tasks.queued, tasks.running, tasks.completed]).toEqual([0, 0, 0]);
     const mine = await (await connect(url, all.token)).call('poll_task_result', {
       task_id: task.task_id,
       wait: 20,
