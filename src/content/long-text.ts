@@ -23,8 +23,8 @@ export interface LongText {
 
 /** A token of cl100k has at most 128 bytes, and an escape of JSON at most six for one. */
 const BYTES_PER_TOKEN = 128 * 6;
-/** Below this JSON.parse is faster, and what it takes is soon given back. */
-const LEAST = 8 * 1024 * 1024;
+/** Below this JSON.parse is faster, and holds the event loop for some milliseconds only. */
+const LEAST = 1024 * 1024;
 
 /** Strings of more bytes than this have more tokens than the limit whatever they say, and are worth not decoding. */
 export const liftedFrom = (maxTokens: number): number => Math.max(LEAST, maxTokens * BYTES_PER_TOKEN);

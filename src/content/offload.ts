@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Payload } from '../core/payload.js';
 import type { CallToolResult, ContentBlock } from '../core/upstream.js';
+import { Breather } from '../lib/breather.js';
 import { describeText } from './describe.js';
 import { Lifted } from './lifted.js';
 import { type Kept, keepLong, liftedFrom } from './long-text.js';
@@ -103,7 +104,7 @@ async function withinBudget(parts: readonly Part[], keeper: Keeper): Promise<Con
   const { maxTokens } = keeper;
   let rendered: ContentBlock[] = [];
   for (const share of HEAD_SHARES) {
-    rendered = await Promise.all(parts.map((part) => render(part, Math.floor(maxTokens * share))));
+    rendered = await renderAll(parts, Math.floor(maxTokens * share));
     if ((await fitting(rendered, maxTokens)) === rendered.length) return rendered;
     // Nothing to shorten.
     if (parts.every((part) => 'block' in part)) break;
@@ -111,7 +112,13 @@ async function withinBudget(parts: readonly Part[], keeper: Keeper): Promise<Con
   const shown = await fitting(rendered, Math.max(0, Math.floor((maxTokens * 3) / 4) - DESCRIPTION));
   const rest = rendered.slice(shown);
   // One block on each line: `lines` and `json_path` both find a single one.
-  const text = `[\n${rest.map((block) => JSON.stringify(block)).join(',\n')}\n]`;
+  const lines: string[] = [];
+  const breather = new Breather();
+  for (const block of rest) {
+    lines.push(JSON.stringify(block));
+    if (breather.isDue) await breather.pause();
+  }
+  const text = `[\n${lines.join(',\n')}\n]`;
   const json = 'application/json';
   const long = await keepLong(text, json, maxTokens, (content) => keep(content, keeper));
   const described = long ? await describeText(long, Math.floor(maxTokens / 8)) : text;
@@ -133,6 +140,12 @@ async function fitting(blocks: readonly ContentBlock[], limit: number): Promise<
     left -= tokens;
   }
   return blocks.length;
+}
+
+async function renderAll(parts: readonly Part[], headTokens: number): Promise<ContentBlock[]> {
+  // Most need nothing, and a promise for each of a hundred thousand is dear.
+  if (parts.every((part) => 'block' in part)) return parts.map((part) => part.block);
+  return Promise.all(parts.map((part) => render(part, headTokens)));
 }
 
 async function render(part: Part, headTokens: number): Promise<ContentBlock> {

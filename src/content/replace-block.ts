@@ -1,6 +1,7 @@
 import type { ContentRef } from '../core/content.js';
 import { RuntimeError } from '../core/errors.js';
 import type { ContentBlock } from '../core/upstream.js';
+import { Breather } from '../lib/breather.js';
 import { describeMedia } from './describe.js';
 import { JsonString } from './json-string.js';
 import { type Kept, keepLong, type LongText } from './long-text.js';
@@ -32,7 +33,11 @@ type Pending =
 /** The parts of a result, one for each block. Descriptions of several pictures are waited for together. */
 export async function replaceBlocks(blocks: readonly ContentBlock[], keeper: Keeper): Promise<Part[]> {
   const parts: Pending[] = [];
-  for (const block of blocks) parts.push(await replaceBlock(block, keeper));
+  const breather = new Breather();
+  for (const block of blocks) {
+    parts.push(await replaceBlock(block, keeper));
+    if (breather.isDue) await breather.pause();
+  }
   return Promise.all(parts.map(async (part) => ('words' in part ? part.finish(await part.words) : part)));
 }
 

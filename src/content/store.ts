@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ContentRef } from '../core/content.js';
 import { RuntimeError } from '../core/errors.js';
 import { PARTIAL_SUFFIX, writeFileAtomic } from '../lib/atomic-file.js';
+import { Breather } from '../lib/breather.js';
 import type { Logger } from '../lib/log.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 import { countNewlines } from './bytes.js';
@@ -12,6 +13,9 @@ import { type ContentRecord, ContentRows } from './content-rows.js';
 import { contentNotFound, isRef } from './ref.js';
 import { storageFailed } from './storage-error.js';
 import { FileVerifier, type StoredFile } from './stored-file.js';
+
+/** Hashed in one go, bytes. */
+const SLICE = 256 * 1024;
 
 interface StoreOptions {
   readonly directory: string;
@@ -125,7 +129,11 @@ export class ContentStore {
       newlines: kind === 'text' ? tally.newlines : undefined,
     });
     if (whole) {
-      count(whole);
+      const breather = new Breather();
+      for (let from = 0; from < whole.length; from += SLICE) {
+        count(whole.subarray(from, from + SLICE));
+        if (breather.isDue) await breather.pause();
+      }
       const sha256 = tally.hash.digest('hex');
       const same = await this.#same({ ...facts(), sha256 }, content.keepUntil);
       if (same) return same;
