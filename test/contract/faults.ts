@@ -30,7 +30,7 @@ export const faults: ReadonlyMap<string, FaultProof> = new Map([
   ...group('RES', 4, proven),
   ...group('BGT', 6, proven),
   ...group('STO', 6, proven),
-  ...group('CLI', 6, pending, { 1: proven, 2: proven, 3: proven, 4: proven }),
+  ...group('CLI', 6, proven),
   ...group('HTP', 6, proven),
   ...group('IDX', 6, pending, { 1: proven, 2: proven, 3: proven, 4: proven }),
   ...group('SEC', 5, proven),

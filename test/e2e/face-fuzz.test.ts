@@ -1,80 +1,140 @@
-import { expect, it } from 'vitest';
+import { Agent, request } from 'node:http';
+import { afterEach, describe, expect, it } from 'vitest';
+import { mutate, random, seeds } from '../support/fuzz.js';
+import { callRequest, messagesOf, startHttpFace } from '../support/raw-http.js';
 import { rawStdio } from '../support/raw-stdio.js';
 
-/** A generator with a seed (mulberry32), so that a failure comes again. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+/** Frames of each kind; FUZZ_FRAMES=100000 is the whole of CLI-04, and takes minutes. */
+const FRAMES = Number(process.env['FUZZ_FRAMES'] ?? 0);
+const PATIENCE_MS = Math.max(60_000, FRAMES * 20);
+
+const leaks = /node_modules|\.ts:\d|\.js:\d+:\d/;
+
+describe('CLI-04: broken frames over stdio', () => {
+  const each = Math.ceil((FRAMES || 30_000) / 3);
+  it.each([1, 2, 3])(
+    `${each} of them (seed %i) are answered or ignored, and the service goes on`,
+    async (seed) => {
+      const next = random(seed);
+      const raw = rawStdio();
+      await raw.initialize(seed === 1 ? '2025-03-26' : '2025-11-25');
+      let rest = Buffer.alloc(0);
+      for (let n = 0; n < each; n += 1) {
+        rest = Buffer.concat([rest, mutate(seeds[n % seeds.length]!, next)]);
+        const cut = Math.floor(next() * rest.length);
+        raw.stdin.write(rest.subarray(0, cut));
+        rest = Buffer.from(rest.subarray(cut));
+        // Others wait for the same loop; a stream is not written to faster than it is read.
+        if (n % 1_000 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      raw.stdin.write(rest);
+      expect((await raw.request('ping')).result).toEqual({});
+      expect((await raw.call('echo', { text: 'still here' })).result.content[0].text).toBe('still here');
+      await raw.service.close();
+      for (const message of raw.lines().flatMap((line) => JSON.parse(line) as unknown)) {
+        expect(message).toMatchObject({ jsonrpc: '2.0' });
+        expect(JSON.stringify(message)).not.toMatch(leaks);
+      }
+      expect(({} as Record<string, unknown>)['a']).toBeUndefined();
+      expect(raw.runtime.attached.size).toBe(0);
+    },
+    PATIENCE_MS,
+  );
+});
+
+describe('CLI-04: broken frames over HTTP', () => {
+  let close = async () => {};
+  afterEach(() => close());
+
+  it(
+    `${FRAMES || 2_000} of them are answered, and another client gets its own answers meanwhile`,
+    async () => {
+      const http = await startHttpFace();
+      const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+      close = async () => {
+        agent.destroy();
+        await http.listener.close();
+      };
+      const [fuzzed, good] = [await http.initialize(), await http.initialize()];
+      const next = random(7);
+      let sent = 0;
+      let served = 0;
+      const statuses = new Map<number, number>();
+
+      const sender = async () => {
+        while (sent < (FRAMES || 2_000)) {
+          const n = sent;
+          sent += 1;
+          const frame = mutate(seeds[n % seeds.length]!, next).subarray(0, -1);
+          const { status, text } = await post(http.listener.port, agent, frame, headersFor(fuzzed, next));
+          statuses.set(status, (statuses.get(status) ?? 0) + 1);
+          expect(text).not.toMatch(leaks);
+          // None of what is broken is a fault of ours.
+          expect([200, 202, 204, 400, 401, 403, 404, 405, 406, 409, 413, 415, 429, 503]).toContain(status);
+        }
+      };
+      const bystander = async () => {
+        while (sent < (FRAMES || 2_000)) {
+          served += 1;
+          const id = served;
+          const nonce = `nonce-${id}-${next()}`;
+          const response = await http.post(callRequest(id, 'echo', { text: nonce }), good);
+          const [message] = (await messagesOf(response)).slice(-1);
+          // It is there to be looked after, not to load the machine.
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          expect(message).toMatchObject({ id, result: { content: [{ text: nonce }] } });
+        }
+      };
+      await Promise.all([...Array.from({ length: 6 }, sender), bystander(), bystander()]);
+      expect(served).toBeGreaterThan(10);
+      // Frames that are refused, and frames that are still served.
+      expect(statuses.get(200)).toBeGreaterThan(0);
+      expect(statuses.get(400)).toBeGreaterThan(0);
+      expect(({} as Record<string, unknown>)['a']).toBeUndefined();
+    },
+    PATIENCE_MS,
+  );
+});
+
+function headersFor(session: Record<string, string>, next: () => number): Record<string, string> {
+  const pick = <T>(...from: T[]): T => from[Math.floor(next() * from.length)] as T;
+  const odd = next() < 0.2;
+  return {
+    'content-type': odd ? pick('text/plain', 'application/json; charset=x', '') : 'application/json',
+    accept: odd ? pick('*/*', 'text/html', '') : 'application/json, text/event-stream',
+    ...(next() < 0.7 ? session : {}),
+    ...(next() < 0.1 ? { 'mcp-session-id': pick('', 'x', '../..', `${next()}`, '0'.repeat(4_000)) } : {}),
+    ...(next() < 0.1 ? { 'mcp-protocol-version': pick('2026-07-28', '1999-01-01', 'x', '') } : {}),
   };
 }
 
-const seeds = [
-  '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"execute_tool","arguments":{"server_name":"f","tool_name":"echo","arguments":{"text":"t"}}}}',
-  '{"jsonrpc":"2.0","id":"1","method":"tools/list","params":{"_meta":{"progressToken":1}}}',
-  '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"search_tools","Name":"x","arguments":{"__proto__":{"a":1},"query":"q"}}}',
-  '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}',
-  '{"jsonrpc":"2.0","method":"notifications/initialized"}',
-  '{"jsonrpc":"2.0","id":3,"method":"initialize","params":{"protocolVersion":"2025-03-26","capabilities":{},"clientInfo":{"name":"n","version":"1"}}}',
-  '[{"jsonrpc":"2.0","id":4,"method":"ping"},{"jsonrpc":"2.0","method":"x"}]',
-  '{"jsonrpc":"2.0","id":5,"result":{}}',
-  '{"jsonrpc":"2.0","id":6,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}',
-];
-const scraps = [
-  'null',
-  '{}',
-  '[]',
-  '"',
-  '\\',
-  '1e999',
-  '-0',
-  '\u0000',
-  '\ud800',
-  'true',
-  '{"a":',
-  '"__proto__":{}',
-  '"id":[],',
-];
-
-function mutate(text: string, next: () => number): Buffer {
-  const pick = <T>(from: readonly T[]) => from[Math.floor(next() * from.length)] as T;
-  let frame = text;
-  for (let change = Math.floor(next() * 3); change > 0; change -= 1) {
-    const at = Math.floor(next() * frame.length);
-    const to = at + Math.floor(next() * 12);
-    const piece = pick([pick(scraps), '', frame.slice(at, to), String.fromCharCode(next() * 256)]);
-    frame = frame.slice(0, at) + piece + frame.slice(next() < 0.5 ? at : to);
-  }
-  const bytes = Buffer.from(frame.replaceAll('\n', ' '), 'utf8');
-  if (next() < 0.05) bytes[Math.floor(next() * bytes.length)] = 0xff;
-  return Buffer.concat([bytes, Buffer.from('\n')]);
+/** Rejects when no whole answer comes. */
+function post(
+  port: number,
+  agent: Agent,
+  body: Buffer,
+  headers: Record<string, string>,
+): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      port,
+      host: '127.0.0.1',
+      path: '/mcp',
+      method: 'POST',
+      agent,
+      headers,
+      timeout: 30_000,
+    };
+    const sending = request(options, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      response.once('error', reject);
+    });
+    sending.once('timeout', () => sending.destroy(new Error('no answer came')));
+    sending.once('error', reject);
+    sending.end(body);
+  });
 }
-
-it.each([1, 2, 3])(
-  'CLI-04: 10,000 broken frames (seed %i) are answered or ignored, and the service goes on',
-  async (seed) => {
-    const next = random(seed);
-    const raw = rawStdio();
-    await raw.initialize(seed === 1 ? '2025-03-26' : '2025-11-25');
-    let rest = Buffer.alloc(0);
-    for (let n = 0; n < 10_000; n += 1) {
-      rest = Buffer.concat([rest, mutate(seeds[n % seeds.length]!, next)]);
-      const cut = Math.floor(next() * rest.length);
-      raw.stdin.write(rest.subarray(0, cut));
-      rest = Buffer.from(rest.subarray(cut));
-    }
-    raw.stdin.write(rest);
-    expect((await raw.request('ping')).result).toEqual({});
-    expect((await raw.call('echo', { text: 'still here' })).result.content[0].text).toBe('still here');
-    await raw.service.close();
-    for (const message of raw.lines().flatMap((line) => JSON.parse(line) as unknown)) {
-      expect(message).toMatchObject({ jsonrpc: '2.0' });
-      expect(JSON.stringify(message)).not.toMatch(/node_modules|\.ts:\d/);
-    }
-    expect(({} as Record<string, unknown>)['a']).toBeUndefined();
-    expect(raw.runtime.attached.size).toBe(0);
-  },
-);

@@ -382,7 +382,7 @@ describe('the stdio face, bad input', () => {
     expect(answers).toHaveLength(4);
   });
 
-  it('gives up a client that does not read, instead of keeping everything for it', async () => {
+  it('CLI-06: gives up a client that does not read, instead of keeping everything for it', async () => {
     const raw = start({ transport: { maxQueuedBytes: 4_000_000 } });
     await raw.initialize();
     raw.stdout.removeAllListeners('data');

@@ -93,7 +93,7 @@ describe.each(['zeromq', 'socket'] as const)('calls over %s', (linkKind) => {
     60_000 + ROUNDS * 5_000,
   );
 
-  it('loses nothing of 10,000 answers to a front-end that does not read, and harms nobody', async () => {
+  it('CLI-06: loses nothing of 10,000 answers to a front-end that does not read, and harms nobody', async () => {
     const slow = stage.front({ linkKind });
     const engine = await stage.joined(slow);
     const other = stage.front({ linkKind });
@@ -114,7 +114,7 @@ describe.each(['zeromq', 'socket'] as const)('calls over %s', (linkKind) => {
     account(new Map([['slow', 10_000]]), answers(slow), stage.ledger());
   }, 90_000);
 
-  it('gives up a front-end that never reads again, with its calls', async () => {
+  it('CLI-06: gives up a front-end that never reads again, with its calls', async () => {
     const limits = { heartbeatMs: 200, silenceMs: 1_000 };
     const slow = stage.front({ linkKind, engine: { limits } });
     await stage.joined(slow);
