@@ -15,6 +15,7 @@ import type { EngineOptions } from './engine-options.js';
 import { Foreground } from './foreground.js';
 import { reviewServer } from './index-starts.js';
 import { manageServer } from './manage-server.js';
+import { withOffers } from './offers.js';
 import { Reading } from './reading.js';
 import * as views from './views.js';
 
@@ -123,9 +124,9 @@ export class RuntimeEngine implements RuntimePort {
 
   async get_server_info(
     input: In<'get_server_info'>,
-    { caller }: OperationContext,
+    context: OperationContext,
   ): Promise<Out<'get_server_info'>> {
-    return views.getServerInfo(this.#sight(caller), input);
+    return withOffers(this.#parts, views.getServerInfo(this.#sight(context.caller), input), context);
   }
 
   async get_server_tools(

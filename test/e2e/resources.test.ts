@@ -2,6 +2,29 @@ import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/processes.js';
 import { good, node, realServer, textOf, workplace } from '../support/runtime.js';
 
+describe('get_server_info', () => {
+  const at = workplace();
+
+  it('names resources and prompts of a server that runs, and says of one that does not that it has some', async () => {
+    at().servers({ everything: node(realServer('everything')) });
+    const { call, execute, learnt } = await at().client();
+    await learnt();
+    const server_name = 'everything';
+    await call('manage_server', { server_name, action: 'shutdown' });
+    const stopped = await call('get_server_info', { server_name });
+    expect(stopped.structuredContent.unnamed.toSorted()).toEqual(['prompts', 'resources']);
+    expect((await call('list_running_servers')).structuredContent.servers).toEqual([]);
+    await execute(server_name, 'echo', { message: 'up' });
+    const info = await call('get_server_info', { server_name });
+    expect(info.structuredContent.prompts).toContainEqual(expect.stringMatching(/^args-prompt: /));
+    expect(info.structuredContent.unnamed).toBeUndefined();
+    expect(textOf(info)).toContain('Prompts: ');
+    const [uri] = info.structuredContent.resources[0].split(': ');
+    const read = await call('get_content', { ref_id: uri, server_name });
+    expect(read.isError).toBeFalsy();
+  }, 60_000);
+});
+
 describe('resources that a server links to', () => {
   const at = workplace();
 
