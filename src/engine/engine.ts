@@ -144,7 +144,7 @@ export class RuntimeEngine implements RuntimePort {
   }
 
   async list_servers(input: In<'list_servers'>, { caller }: OperationContext): Promise<Out<'list_servers'>> {
-    return views.listServers(this.#sight(caller), input, this.#parts.roster.problems);
+    return views.listServers(this.#sight(caller), input, this.#parts.roster.problems(caller));
   }
 
   async manage_server(input: In<'manage_server'>, context: OperationContext): Promise<Out<'manage_server'>> {

@@ -1,5 +1,6 @@
 import type { PolicyFile } from '../config/policy-file.js';
 import type { ServersFile } from '../config/servers-file.js';
+import type { Asker } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { TaskQueue } from '../tasks/task-queue.js';
@@ -31,15 +32,20 @@ export class Roster {
     this.#parts = parts;
   }
 
-  /** What is wrong with the servers file, the catalog and the index, for people. */
-  get problems(): readonly string[] {
-    const { library, discovery } = this.#parts;
-    return [
-      ...(this.#policy?.problems ?? []),
-      ...this.#file.problems.map((problem) => problem.message),
-      ...library.problems,
-      ...discovery.problems,
-    ];
+  /**
+   * What is wrong with the servers file, the catalog and the index, for people. Who sees only some servers is told of
+   * those alone, and who has a restricted token of nothing else.
+   */
+  problems(asker: Asker): readonly string[] {
+    const { library, gate, discovery } = this.#parts;
+    const sight = gate.sight(asker);
+    const isTold = (server: string | undefined) =>
+      sight.free ||
+      (server !== undefined && sight.get(server) !== undefined) ||
+      (asker.restriction === undefined && (server === undefined || !library.catalog.get(server)));
+    const ofFile = this.#file.problems.flatMap(({ server, message }) => (isTold(server) ? [message] : []));
+    if (asker.restriction !== undefined) return ofFile;
+    return [...(this.#policy?.problems ?? []), ...ofFile, ...library.problems, ...discovery.problems];
   }
 
   /** What is not valid changes nothing; where nothing valid was before it, nothing may be used until it is corrected. */
