@@ -1,73 +1,25 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ServerDefinition, ServerState, StdioDefinition } from '../../src/core/server.js';
-import { Supervisor } from '../../src/engine/supervisor.js';
-import { silentLogger } from '../../src/lib/log.js';
-import { openSession } from '../../src/upstream/open-session.js';
-import {
-  eventually,
-  expectNoProcess,
-  fixture,
-  hostile,
-  isAlive,
-  type Marker,
-  readEvents,
-  uniqueMarker,
-} from '../support/processes.js';
-import { openOptions, stdioDefinition, within } from '../support/upstream.js';
+import { describe, expect, it } from 'vitest';
+import type { ServerDefinition } from '../../src/core/server.js';
+import type { Supervisor } from '../../src/engine/supervisor.js';
+import { eventually, fixture, hostile, isAlive } from '../support/processes.js';
+import { type Supervision, supervision } from '../support/supervision.js';
+import { within } from '../support/upstream.js';
 
 const good = fixture('good-server.mjs');
 const me = { clientId: 'me' };
 const open = () => new AbortController().signal;
 
 describe('Supervisor', () => {
-  let dir: string;
-  let marker: Marker;
+  const at = supervision();
+  const server: Supervision['server'] = (...args) => at().server(...args);
+  const starts: Supervision['starts'] = (name) => at().starts(name);
   let supervisor: Supervisor;
-  let states: { server: string; state: ServerState }[];
 
-  beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), 'mcprt-sup-'));
-    marker = uniqueMarker();
-    states = [];
-  });
-
-  afterEach(async () => {
-    await supervisor.close();
-    await expectNoProcess(marker);
-    rmSync(dir, { recursive: true, force: true });
-  });
-
-  const log = (name: string) => join(dir, `${name}.log`);
-  const starts = (name: string) => new Set(readEvents(log(name)).map((event) => event.pid)).size;
-
-  function server(
-    name: string,
-    file = good,
-    args: string[] = [],
-    more: Partial<StdioDefinition> = {},
-  ): StdioDefinition {
-    return stdioDefinition(file, args, {
-      name,
-      restart: 'on-failure',
-      env: { HOSTILE_LOG: log(name) },
-      ...more,
-    });
-  }
-
-  async function supervise(definitions: ServerDefinition[], maxRunning = 50): Promise<Supervisor> {
-    supervisor = new Supervisor({
-      open: (definition, _tenant, signal) =>
-        openSession(definition as ServerDefinition, openOptions(marker, { signal })),
-      maxRunning,
-      logger: silentLogger,
-      onState: (name, state) => states.push({ server: name, state }),
-      onReady: () => {},
-    });
+  async function supervise(definitions: ServerDefinition[], maxRunning = 50): Promise<void> {
+    at().maxRunning = maxRunning;
+    supervisor = at().supervisor;
     await supervisor.setDefinitions(definitions, new Set());
-    return supervisor;
   }
 
   const echo = async (name: string, text: string, tenant = me) => {
@@ -94,12 +46,12 @@ describe('Supervisor', () => {
   });
 
   it('LIF-02: a missing command fails once, is not tried again by calls, and again when asked', async () => {
-    await supervise([server('gone', good, [], { command: join(dir, 'no-such-program') })]);
+    await supervise([server('gone', good, [], { command: join(at().folder, 'no-such-program') })]);
     await expect(echo('gone', 'x')).rejects.toMatchObject({ code: 'SERVER_START_FAILED' });
     await expect(echo('gone', 'x')).rejects.toMatchObject({ hint: expect.stringContaining('manage_server') });
-    expect(states.filter(({ state }) => state.status === 'starting')).toHaveLength(1);
+    expect(at().states.filter(({ state }) => state.status === 'starting')).toHaveLength(1);
     await expect(supervisor.start('gone', me, open())).rejects.toMatchObject({ code: 'SERVER_START_FAILED' });
-    expect(states.filter(({ state }) => state.status === 'starting')).toHaveLength(2);
+    expect(at().states.filter(({ state }) => state.status === 'starting')).toHaveLength(2);
   });
 
   it.each(['exit', 'clean', 'throw', 'abort', 'segv', 'kill'])(

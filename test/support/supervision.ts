@@ -13,6 +13,8 @@ import { openOptions, stdioDefinition } from './upstream.js';
 /** A supervisor over real processes. */
 export interface Supervision {
   readonly folder: string;
+  /** How many servers may run at once; to be changed before it counts. */
+  maxRunning: number;
   readonly marker: Marker;
   readonly supervisor: Supervisor;
   readonly states: { server: string; state: ServerState }[];
@@ -24,9 +26,9 @@ export interface Supervision {
   pids(): number[];
 }
 
-/** One per test; afterwards it is closed, and nothing of it may be left. */
+/** One per test; afterwards it is closed, nothing of it may be left, and what else the oracles say must hold. */
 export function supervision(options: Partial<OpenSessionOptions> = {}): () => Supervision {
-  let current: { place: Supervision; end: () => Promise<void> } | undefined;
+  let current: ReturnType<typeof create> | undefined;
   afterEach(async () => {
     const used = current;
     current = undefined;
@@ -46,16 +48,24 @@ function create(options: Partial<OpenSessionOptions>): { place: Supervision; end
   const supervisor = new Supervisor({
     open: (definition, _tenant, signal) =>
       openSession(definition as ServerDefinition, openOptions(marker, { ...options, signal })),
-    maxRunning: 50,
+    get maxRunning() {
+      return place.maxRunning;
+    },
     logger: silentLogger,
     onState: (server, state) => states.push({ server, state }),
     onReady: () => {},
+  });
+  // Whoever wants to know something of it hears it within a turn of the loop.
+  oracles.health(async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    supervisor.running();
   });
   const log = (name: string) => join(folder, `${name}.log`);
   const events: Supervision['events'] = (name, ev) =>
     readEvents(log(name)).filter((event) => ev === undefined || event.ev === ev);
   const place: Supervision = {
     folder,
+    maxRunning: 50,
     marker,
     supervisor,
     states,
@@ -73,9 +83,11 @@ function create(options: Partial<OpenSessionOptions>): { place: Supervision; end
   return {
     place,
     end: async () => {
+      const failure = await oracles.verifyAlive().catch((error: unknown) => error);
       await supervisor.close();
       await oracles.verifyGone();
       rmSync(folder, { recursive: true, force: true });
+      if (failure) throw failure;
     },
   };
 }
