@@ -3,10 +3,12 @@
 //   node bench/soak.mjs [--minutes 10] [--clients 50] [--good 20] [--rate 200] [--json]
 //       Two runs of half the time each: the good servers alone, then beside the hostile ones, with the same faults.
 //   node bench/soak.mjs cycles [--count 1000]
-//       So many starts and stops of each transport.
+//       So many starts and stops of each transport, and clients of the engine that come, call and go; what is held
+//       after forced collections must stay.
 //
 // Exit code 1 when an answer was lost or crossed, something was left behind, or the good servers paid for the others.
 import { parseArgs } from 'node:util';
+import { clientCycles } from './lib/client-cycles.mjs';
 import { cycles } from './lib/cycles.mjs';
 import { quantile } from './lib/measure.mjs';
 import { soakRun } from './lib/soak-run.mjs';
@@ -56,7 +58,11 @@ async function soak() {
   return faults;
 }
 
-const faults =
-  positionals[0] === 'cycles' ? await cycles({ count: Number(values.count), say }) : await soak();
+async function allCycles() {
+  const options = { count: Number(values.count), say };
+  return [...(await clientCycles(options)), ...(await cycles(options))];
+}
+
+const faults = positionals[0] === 'cycles' ? await allCycles() : await soak();
 for (const fault of faults) say(`FAULT ${fault}`);
 process.exitCode = faults.length > 0 ? 1 : 0;

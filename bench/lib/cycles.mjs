@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openSession } from '../../dist/upstream/open-session.js';
-import { memory } from './measure.mjs';
+import { heldMemory } from './held-memory.mjs';
 import { marked } from './processes.mjs';
 
 const good = fileURLToPath(new URL('../../test/fixtures/good-server.mjs', import.meta.url));
@@ -54,28 +54,48 @@ export async function cycles({ count, say }) {
       );
       await session.close();
     };
-    // What is loaded at first use, and what the collector takes its time for, is no leak.
-    for (let i = 0; i < Math.min(50, Math.ceil(count / 4)); i++) await once();
-    const facts = () => {
-      globalThis.gc?.();
-      return { rss: memory(process.pid).rss, fds: readdirSync('/proc/self/fd').length };
-    };
-    const before = facts();
-    const begun = performance.now();
-    for (let i = 0; i < count; i++) await once();
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const after = facts();
+    faults.push(...(await repeat(transport, once, { count, say })));
     const left = marked(marker);
-    say(
-      `${transport}: ${count} cycles in ${((performance.now() - begun) / 1000).toFixed(1)} s, memory ${before.rss.toFixed(0)} to ` +
-        `${after.rss.toFixed(0)} MiB, descriptors ${before.fds} to ${after.fds}, left behind ${left.length}`,
-    );
     if (left.length > 0) faults.push(`${transport}: processes left behind: ${left.join(', ')}`);
-    if (after.fds > before.fds + 3) faults.push(`${transport}: ${after.fds - before.fds} descriptors more`);
-    if (after.rss > before.rss + 48)
-      faults.push(`${transport}: ${(after.rss - before.rss).toFixed(0)} MiB more`);
     await server?.stop();
   }
+  return faults;
+}
+
+/**
+ * Does something over and over and looks at what is held after a forced collection.
+ * @returns what is more at the end than at the beginning, in words.
+ */
+export async function repeat(what, once, { count, say, atOnce = 1 }) {
+  const round = async (times) => {
+    let left = times;
+    await Promise.all(
+      Array.from({ length: atOnce }, async () => {
+        while (left-- > 0) await once();
+      }),
+    );
+  };
+  const facts = async () => ({ ...(await heldMemory()), fds: readdirSync('/proc/self/fd').length });
+  // What is loaded at first use is no leak.
+  await round(Math.min(100, Math.ceil(count / 4)));
+  const seen = [await facts()];
+  const begun = performance.now();
+  for (let part = 0; part < 4; part++) {
+    await round(Math.ceil(count / 4));
+    seen.push(await facts());
+  }
+  const [before, after] = [seen[0], seen[4]];
+  const took = ((performance.now() - begun) / 1000).toFixed(1);
+  const line = (name) => seen.map((one) => one[name].toFixed(1)).join(' ');
+  say(
+    `${what}: ${count} cycles in ${took} s; held after a collection ${line('held')} MiB, resident ${line('rss')} MiB, ` +
+      `descriptors ${before.fds} to ${after.fds}`,
+  );
+  const faults = [];
+  if (after.fds > before.fds + 3) faults.push(`${what}: ${after.fds - before.fds} descriptors more`);
+  // In the first half pools still fill and code is still compiled; a session that stayed is ten times as much.
+  const grown = ((after.held - seen[2].held) * 1_048_576) / (count / 2);
+  if (grown > 1_024) faults.push(`${what}: ${grown.toFixed(0)} bytes more for each cycle`);
   return faults;
 }
 
