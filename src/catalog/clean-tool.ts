@@ -21,7 +21,7 @@ export function cleanTool(tool: ListedTool): ListedTool {
   return changed ? (Object.fromEntries(entries) as ListedTool) : tool;
 }
 
-/** What a server says of itself, as one text for a model. */
+/** A text for readers, bounded. */
 export const cleanText = (text: string): string => cut(printable(text), MAX_TEXT_BYTES);
 
 /** Tools that are nested too deep never get here. */

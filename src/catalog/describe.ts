@@ -51,7 +51,7 @@ export function describeServer(
   return {
     title:
       firstSentence(identity?.title ?? told?.title ?? definition.hints[0]) ||
-      identity?.name ||
+      firstSentence(identity?.name) ||
       definition.name,
     summary,
     capabilities: told?.capabilities.length ? phrases(told.capabilities) : capabilities(tools),

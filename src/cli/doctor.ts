@@ -8,16 +8,10 @@ import { RuntimeError } from '../core/errors.js';
 import type { ServerDefinition } from '../core/server.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 import { openDatabase } from '../lib/sqlite.js';
+import { checkAgreements, type Finding } from './doctor-pins.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
 import { createOutput } from './output.js';
 import { packageVersion } from './version.js';
-
-interface Finding {
-  readonly check: string;
-  readonly verdict: 'ok' | 'warning' | 'failed';
-  readonly message: string;
-  readonly hint?: string | undefined;
-}
 
 const CONFIG_EXIT = 10;
 
@@ -124,6 +118,7 @@ async function checkServers(
     },
     ...problems,
     ...commands.filter((one) => one !== undefined),
+    ...checkAgreements(settings, file.definitions),
   ];
 }
 

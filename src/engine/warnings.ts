@@ -21,9 +21,10 @@ export function waitingNote({ definition, withheld }: CatalogEntry): string | un
 
 /** What is odd about the texts of a server and of those of its tools that may be used. Nothing is cut for it. */
 export function warningsOf({ tools, listed, identity }: CatalogEntry): string[] {
+  const own = identitySuspicions(identity);
   const raw = new Map(listed.map((tool) => [tool.name, tool]));
   const found = [
-    ...identitySuspicions(identity).map((what) => `The server's own text has ${what}.`),
+    ...(own.length > 0 ? [`The server's own text has ${own.join('; ')}.`] : []),
     ...tools.flatMap((tool) => {
       const odd = suspicions(raw.get(tool.name) ?? tool);
       return odd.length > 0 ? [`The text of the tool "${tool.name}" has ${odd.join('; ')}.`] : [];

@@ -1,6 +1,6 @@
 import { RuntimeError, type RuntimeErrorJson } from '../core/errors.js';
 import type { CallToolResult } from '../core/upstream.js';
-import { cut, lastLines } from '../lib/printable.js';
+import { cut, lastLines, printable } from '../lib/printable.js';
 
 /** A model pays for each word, and the first lines say what matters. */
 const MAX_TEXT_BYTES = 2_048;
@@ -29,14 +29,20 @@ export function unexpected(error: unknown): RuntimeError {
 function errorText(error: RuntimeError): string {
   const stderr = stderrOf(error);
   const tail = stderr === undefined ? '' : lastLines(stderr, MAX_STDERR_BYTES);
-  const hint = error.hint === undefined ? '' : `\nNext: ${error.hint}`;
-  const before = cut(error.message, MAX_TEXT_BYTES / 2);
+  const hint = error.hint === undefined ? '' : `\nNext: ${printable(error.hint)}`;
+  const before = cut(printable(error.message), MAX_TEXT_BYTES / 2);
   const shown = tail === '' ? '' : `\nLast lines of its stderr:\n${tail}`;
   return before + shown + cut(hint, MAX_TEXT_BYTES - bytes(before) - bytes(shown));
 }
 
 function errorData(error: RuntimeError): RuntimeErrorJson {
-  const json = error.toJSON();
+  const { message, hint, ...facts } = error.toJSON();
+  // What the model asked for is repeated in both, and may hold what somebody hid in it.
+  const json = {
+    ...facts,
+    message: printable(message),
+    ...(hint === undefined ? {} : { hint: printable(hint) }),
+  };
   const stderr = stderrOf(error);
   if (stderr === undefined) return json;
   return { ...json, data: { ...json.data, stderr: lastLines(stderr, MAX_DATA_STDERR_BYTES) } };

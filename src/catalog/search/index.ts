@@ -1,5 +1,4 @@
 export { type ModelSearch, withModel } from './background.js';
-export type { ToolDocument } from './document.js';
 export type { Embedder } from './embedder.js';
 export { loadLocalModel } from './local-model.js';
 export { createSearchIndex, type SearchIndex, type SearchOptions } from './search-index.js';
