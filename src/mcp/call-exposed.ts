@@ -18,7 +18,7 @@ export async function callExposed(
   { port, native, exposure, operation }: ExposedCall,
 ): Promise<CallToolResult | Payload> {
   try {
-    if (exposure.direct) return await native.forward(server, 'tools/call', { ...params, name }, operation);
+    if (exposure.direct) return await native.call(server, { ...params, name }, operation);
     const given = { server_name: server, tool_name: name, arguments: params['arguments'] };
     return await runOperation(port, 'execute_tool', given, operation);
   } catch (error) {

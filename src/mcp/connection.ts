@@ -258,7 +258,10 @@ export class Connection implements McpConnection {
       meta,
     };
     try {
-      if (TASK_METHODS.includes(method)) return await answerTask(port, era, method, params, operation);
+      if (TASK_METHODS.includes(method)) {
+        const forwarded = await native.task(method, params, operation);
+        return forwarded ?? (await answerTask(port, era, method, params, operation));
+      }
       if (method !== 'tools/call') {
         const uri = String(params['uri']);
         if (method === 'resources/subscribe') this.#watched.add(uri);

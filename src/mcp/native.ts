@@ -6,6 +6,7 @@ import type { RuntimePort } from '../operations/table.js';
 import { unexpected } from './error-result.js';
 import { exposedNames, type Named } from './exposed-names.js';
 import type { Exposed, Exposure } from './exposure.js';
+import { ForwardedTasks } from './forwarded-tasks.js';
 
 type Params = Readonly<Record<string, unknown>>;
 type Answer = Result | Payload;
@@ -41,6 +42,7 @@ export class Native {
 
   /** Whether any server may be shown whole: it must be said when a client connects, before servers are known. */
   readonly offered: boolean;
+  readonly #tasks = new ForwardedTasks();
 
   constructor(port: RuntimePort, exposure: Exposure, offered: boolean) {
     this.offered = offered;
@@ -69,6 +71,25 @@ export class Native {
     if (method === 'prompts/get') return this.#getPrompt(params, whole, context);
     if (method === 'completion/complete') return this.#complete(params, whole, context);
     return this.#withResource(method, params, whole, context);
+  }
+
+  /**
+   * Runs a tool as it is. A task that its server makes of it, as 2025-11-25 lets clients ask, stays the server's own.
+   * Rejects with a RuntimeError.
+   */
+  async call(server: string, params: Params, context: OperationContext): Promise<Payload> {
+    const answer = await this.forward(server, 'tools/call', params, context);
+    if (params['task'] !== undefined) this.#tasks.remember(context.caller.principal, server, answer);
+    return answer;
+  }
+
+  /** A request for a task that a server made; undefined for any other. @throws ProtocolError */
+  async task(method: string, params: Params, context: OperationContext): Promise<Payload | undefined> {
+    const server = this.#tasks.serverOf(context.caller.principal, params['taskId']);
+    if (server === undefined) return undefined;
+    return this.forward(server, method, params, context).catch((error: unknown) => {
+      throw asProtocolError(error);
+    });
   }
 
   /** Hands a request on to a server. Rejects with a RuntimeError. */

@@ -137,6 +137,28 @@ describe('a client that reads a server through us reads what a direct client rea
     );
   }, 60_000);
 
+  it('everything: a task that the server makes is its own, and is of nobody else', async () => {
+    const { through } = await pair('everything');
+    const { result: listed } = await through.request('tools/list');
+    const tool = listed.tools.find(({ name }: { name: string }) => name === 'simulate-research-query');
+    expect(tool.execution).toEqual({ taskSupport: 'required' });
+    const { result: created } = await through.request('tools/call', {
+      name: tool.name,
+      arguments: { topic: 'otters', ambiguous: true },
+      task: { ttl: 60_000 },
+    });
+    const { taskId } = created.task;
+    expect((await through.request('tasks/get', { taskId })).result).toMatchObject({ taskId });
+    await eventually(
+      async () => (await through.request('tasks/get', { taskId })).result.status === 'input_required',
+      30_000,
+    );
+    const { result } = await through.request('tasks/result', { taskId });
+    expect(JSON.stringify(result.content)).toContain('otters');
+    expect((await through.request('tasks/get', { taskId })).result.status).toBe('completed');
+    expect((await through.request('tasks/get', { taskId: 'another' })).error?.code).toBe(-32602);
+  }, 90_000);
+
   it('answers for a client that declared nothing at once', async () => {
     const place = at();
     place.servers({ everything: { command: process.execPath, args: [realServer('everything')] } });
