@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { readPolicyFile } from '../config/policy-file.js';
+import { secretsOf } from '../config/secrets/placeholders.js';
 import { readServersFile } from '../config/servers-file.js';
 import type { Settings } from '../config/settings.js';
 import { RuntimeError } from '../core/errors.js';
@@ -11,6 +12,7 @@ import { openDatabase } from '../lib/sqlite.js';
 import { checkAgreements, type Finding } from './doctor-pins.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
 import { createOutput } from './output.js';
+import { openSecrets } from './secret.js';
 import { packageVersion } from './version.js';
 
 const CONFIG_EXIT = 10;
@@ -26,6 +28,7 @@ export async function doctor(flags: GlobalFlags): Promise<number> {
       await checkHome(settings),
       ...(await checkPolicy(settings)),
       ...(await checkServers(settings, environment)),
+      ...(await checkSecrets(settings, environment)),
     );
   } catch (error) {
     findings.push(finding('settings', error));
@@ -120,6 +123,31 @@ async function checkServers(
     ...commands.filter((one) => one !== undefined),
     ...checkAgreements(settings, file.definitions),
   ];
+}
+
+/** Says which secrets are missing, and whether the key of the others can be used. Nothing where none is named. */
+async function checkSecrets(
+  settings: Settings,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<Finding[]> {
+  const { definitions } = await readServersFile(settings.configPath, {
+    environment,
+    mustExist: false,
+    baseDirectory: dirname(settings.configPath),
+  });
+  const store = openSecrets(settings.home, environment);
+  const needed = new Set(definitions.flatMap(secretsOf));
+  const problems = await Promise.all(
+    [...needed].map((name) =>
+      store.get(name).then(
+        () => undefined,
+        (error: unknown) => finding(`secret ${name}`, error),
+      ),
+    ),
+  );
+  const found = problems.filter((problem) => problem !== undefined);
+  if (found.length > 0 || needed.size === 0) return found;
+  return [{ check: 'secrets', verdict: 'ok', message: `all ${needed.size} that servers name can be read` }];
 }
 
 async function checkCommand(definition: ServerDefinition, path: string): Promise<Finding | undefined> {

@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemKeychain } from '../../src/config/secrets/keychain.js';
 import { SecretStore } from '../../src/config/secrets/secret-store.js';
 import { seal, unseal } from '../../src/lib/sealed-box.js';
 import { fixture, hostile } from '../support/processes.js';
@@ -256,5 +257,46 @@ describe('servers and their secrets', () => {
     const { problems } = (await command('tools')) as unknown as { problems: string[] };
     expect(problems.join('\n')).toMatch(/"a": a secret may not stand in "args"/);
     expect(problems.join('\n')).toMatch(/"b": a secret may not stand in "command"/);
+  });
+});
+
+describe('the keychain of the system', () => {
+  it('holds the key instead of a file, and learns it through a pipe alone', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mcprt-chain-'));
+    const shim = join(folder, 'secret-tool');
+    const script = `#!${process.execPath}
+const { appendFileSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const [what, ...words] = process.argv.slice(2);
+const file = ${JSON.stringify(folder)} + '/kept-' + words.at(-1);
+appendFileSync(${JSON.stringify(join(folder, 'arguments'))}, process.argv.join(' ') + '\\n');
+if (what === 'store') writeFileSync(file, readFileSync(0));
+if (what === 'lookup') { try { process.stdout.write(readFileSync(file)); } catch { process.exit(1); } }
+if (what === 'clear') rmSync(file, { force: true });
+`;
+    writeFileSync(shim, script, { mode: 0o755 });
+    const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}`, MCP_RUNTIME_HOME: join(folder, 'home') };
+    const run = async (...args: string[]) =>
+      (await runWith('kept-in-a-chain', ['secret', ...args], env)).exitCode;
+    expect(await run('set', 'ONE', '--keychain')).toBe(0);
+    const directory = join(folder, 'home', 'secrets');
+    const keyFiles = () => readdirSync(directory).filter((name) => name.endsWith('.key'));
+    const kept = () => readdirSync(folder).filter((name) => name.startsWith('kept-'));
+    expect([keyFiles().length, kept().length]).toEqual([0, 1]);
+    const key = readFileSync(join(folder, kept()[0] ?? ''), 'utf8');
+    const store = () => new SecretStore(directory, systemKeychain('linux', env));
+    expect(await store().get('ONE')).toBe('kept-in-a-chain');
+    expect(await run('rotate')).toBe(0);
+    expect([keyFiles().length, kept().length]).toEqual([0, 1]);
+    expect(readFileSync(join(folder, kept()[0] ?? ''), 'utf8')).not.toBe(key);
+    expect(await store().get('ONE')).toBe('kept-in-a-chain');
+    expect(readFileSync(join(folder, 'arguments'), 'utf8')).not.toContain(key);
+    // A keychain that does not answer stops what needs it; the way to a file stays.
+    expect(await errorOf(new SecretStore(directory, undefined).get('ONE'))).toMatchObject({
+      code: 'SECRET_UNAVAILABLE',
+    });
+    expect(await run('rotate', '--key-file')).toBe(0);
+    expect([keyFiles().length, kept().length]).toEqual([1, 0]);
+    expect(await new SecretStore(directory).get('ONE')).toBe('kept-in-a-chain');
+    rmSync(folder, { recursive: true, force: true });
   });
 });

@@ -8,7 +8,7 @@ import { bin } from './runtime.js';
 export const canary = (name: string): string => `cnry-${name}/"${randomBytes(12).toString('base64')}"+é`;
 
 /** All the forms in which a value may be found again. */
-export function formsOf(secret: string): string[] {
+function formsOf(secret: string): string[] {
   const raw = Buffer.from(secret);
   return [
     secret,

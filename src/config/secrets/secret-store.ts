@@ -223,7 +223,7 @@ function checkValue(value: string): void {
 }
 
 /** What is shown in place of a value: by us, or as others do. */
-export const isMask = (value: string): boolean =>
+const isMask = (value: string): boolean =>
   /^\[(?:secret )?[A-Za-z_][A-Za-z0-9_.-]*\]$|^\[(?:removed|hidden|redacted)\]$|^<(?:secret|hidden|redacted)>$|^[*•]{3,}$|^\$\{[^}]*\}$/i.test(
     value.trim(),
   );
