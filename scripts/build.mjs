@@ -3,7 +3,7 @@
 // meanwhile never finds it half empty. The modules are for the library face, its types and the tests; `dist/command` is
 // the command in a few chunks (docs/adr/0011-command-in-chunks.md).
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -14,13 +14,25 @@ const dist = join(project, 'dist');
 /** A program that runs may still load chunks of the build before, and someone else may have built meanwhile. */
 const KEEP_MS = 3_600_000;
 
-/** What a way to start needs goes into one chunk; a dependency goes into the first that wants it. */
+/**
+ * What a way to start needs goes into one chunk, with what it imports, unless a chunk before wants that. What several of
+ * them share stands first: else it would take the whole chunk it happens to be in with it, the SDK into the engine.
+ */
 const CHUNKS = [
-  ['command', /\/src\/cli\/main\.ts$/],
-  ['settings', /\/src\/cli\/(environment|output)\.ts$/],
+  // Each by itself: some of them need the database, which a front-end never opens.
+  [
+    'shared',
+    /\/src\/(core\/|lib\/(?!sqlite|file-lock|log\b)[\w-]+\.ts)/,
+    { includeDependenciesRecursively: false },
+  ],
+  ['sqlite', /\/src\/lib\/(sqlite|file-lock)\.ts$/, { includeDependenciesRecursively: false }],
+  ['log', /\/src\/lib\/log\.ts$/],
+  ['command', /\/src\/cli\/(main|output)\.ts$/],
+  ['settings', /\/src\/(cli\/environment|cli\/runtime|operations\/\w+)\.ts$/],
   ['serve', /\/src\/cli\/serve\.ts$/],
+  ['wire', /\/src\/wire\/(join-or-start|engine-directory|link-address)\.ts$/],
   ['mcp', /\/src\/mcp\/(face|serve-stdio)\.ts$/],
-  ['wire', /\/src\/wire\/(join-or-start|engine-directory)\.ts$/],
+  ['config', /\/src\/config\/servers-file\.ts$/],
   ['engine', /\/src\/cli\/(compose|engine-process)\.ts$/],
   ['http', /\/src\/http\/(face|guard)\.ts$/],
 ];
@@ -47,6 +59,8 @@ async function bundle(out) {
     treeshake: {
       moduleSideEffects: [{ test: /\/node_modules\/(zod|@modelcontextprotocol)\//, sideEffects: false }],
     },
+    // The compiler tells of it; who builds in the middle of someone else's work still gets the rest.
+    shimMissingExports: true,
     // What cannot be found would only show when it is needed.
     onLog: (_level, log, report) => {
       if (log.code === 'UNRESOLVED_IMPORT') report('error', log);
@@ -59,21 +73,28 @@ async function bundle(out) {
     comments: { legal: true, annotation: false, jsdoc: false },
   };
   const command = await rolldown({ ...common, input: { main: 'src/cli/main.ts' } });
-  await command.write({
+  const { output } = await command.write({
     ...write,
     dir: join(out, 'command'),
     format: 'cjs',
     // Code that is run from the cache cannot import; what is left to Node is CommonJS.
     dynamicImportInCjs: false,
     strict: true,
-    entryFileNames: '[name].cjs',
+    entryFileNames: '[name]-[hash:8].cjs',
     // As hex there is no hyphen in a hash, so that a name can be told from it.
     chunkFileNames: '[name]-[hash:8].cjs',
     hashCharacters: 'hex',
     codeSplitting: {
-      groups: CHUNKS.map(([name, test], index) => ({ name, test, priority: CHUNKS.length - index })),
+      groups: CHUNKS.map(([name, test, more], index) => ({
+        name,
+        test,
+        priority: CHUNKS.length - index,
+        ...more,
+      })),
     },
   });
+  const entry = output.find((chunk) => chunk.isEntry).fileName;
+  await writeFile(join(out, 'command/main.cjs'), `module.exports = require('./${entry}');\n`);
   await command.close();
   const bin = await rolldown({ ...common, input: { bin: 'src/bin.ts' } });
   await bin.write({ ...write, dir: join(out, 'bin'), format: 'esm', entryFileNames: 'bin.js' });

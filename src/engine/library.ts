@@ -3,7 +3,7 @@ import { Catalog } from '../catalog/catalog.js';
 import { openCatalogDb } from '../catalog/catalog-db.js';
 import { Approvals } from '../catalog/pins/approvals.js';
 import { PinDb } from '../catalog/pins/pin-db.js';
-import { createSearchIndex, loadStaticEmbedder } from '../catalog/search/index.js';
+import { createSearchIndex, lazyIndex, loadStaticEmbedder } from '../catalog/search/index.js';
 import type { Settings } from '../config/settings.js';
 import type { RuntimeEvent } from '../core/events.js';
 import type { Emitter } from '../lib/emitter.js';
@@ -30,7 +30,7 @@ export interface Library {
 export function openLibrary(settings: Settings, logger: Logger, events: Emitter<RuntimeEvent>): Library {
   const { db, problem } = openCatalogDb(join(settings.home, 'catalog.db'));
   if (problem !== undefined) logger.warn(problem);
-  const search = createSearchIndex(shippedTable(logger));
+  const search = lazyIndex(() => createSearchIndex(shippedTable(logger)));
   const open = embedderOf(settings);
   const model = open && new BackgroundModel({ index: search, open, db, logger });
   const pins = new PinDb(join(settings.home, 'pins.db'));

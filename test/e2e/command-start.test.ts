@@ -99,6 +99,26 @@ describe('the start of the command', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
+  it('gives a front-end neither the database nor the engine, and an engine no face', async () => {
+    const here = place();
+    here.servers({ one: good() });
+    await ask(process.execPath, [bin, 'serve'], here);
+    // The engine keeps what it compiled when it ends.
+    await here.command('engine', 'stop');
+    await eventually(() => cacheFiles(here).some((name) => name.startsWith('engine-')));
+    const chunksOf = (role: string) => {
+      const [file] = cacheFiles(here).filter((name) => name.startsWith(role));
+      const body = readFileSync(join(here.home, 'code-cache', String(file))).subarray(32);
+      const list = JSON.parse(body.toString('latin1', 4, 4 + body.readUInt32LE(0))) as [string, number][];
+      return list.map(([name]) => name.replace(/-[^-]+$/, '')).sort();
+    };
+    expect(chunksOf('serve-')).toEqual(expect.arrayContaining(['main', 'mcp', 'serve', 'wire']));
+    for (const other of ['engine', 'sqlite', 'http', 'config'])
+      expect(chunksOf('serve-')).not.toContain(other);
+    expect(chunksOf('engine-')).toContain('engine');
+    for (const other of ['mcp', 'http']) expect(chunksOf('engine-')).not.toContain(other);
+  });
+
   it('says where in the source something went wrong, when it is run again as it asks', async () => {
     const here = place();
     here.servers({});
