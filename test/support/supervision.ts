@@ -28,15 +28,22 @@ export interface Supervision {
 
 /** One per test; afterwards it is closed, nothing of it may be left, and what else the oracles say must hold. */
 export function supervision(options: Partial<OpenSessionOptions> = {}): () => Supervision {
-  let current: ReturnType<typeof create> | undefined;
+  const places = supervisions(1, options);
+  return () => places()[0] as Supervision;
+}
+
+/** So many of them, for what runs side by side. */
+export function supervisions(
+  count: number,
+  options: Partial<OpenSessionOptions> = {},
+): () => readonly Supervision[] {
+  let current: ReturnType<typeof create>[] = [];
   afterEach(async () => {
-    const used = current;
-    current = undefined;
-    await used?.end();
+    await Promise.all(current.splice(0).map((used) => used.end()));
   });
   return () => {
-    current ??= create(options);
-    return current.place;
+    if (current.length === 0) current = Array.from({ length: count }, () => create(options));
+    return current.map((used) => used.place);
   };
 }
 
