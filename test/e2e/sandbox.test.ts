@@ -13,7 +13,8 @@ const ask = async (client: RuntimeClient, server: string, tool: string, args: ob
   told(await client.execute(server, tool, { ...args }));
 
 /** Whether this machine lets anyone make a sandbox: containers often forbid it. */
-const probe = spawnSync('bwrap', [
+const program = 'bwrap';
+const probe = spawnSync(program, [
   '--unshare-all',
   '--ro-bind',
   '/',
