@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Assembly } from './assembly.js';
 import { CHANNEL_LIMITS } from './limits.js';
 import { Outbox } from './outbox.js';
-import { frame, Unframer } from './socket-frames.js';
+import { pack, Unframer } from './socket-frames.js';
 import { compareVersions } from './version.js';
 
 const limits = {
@@ -84,7 +84,7 @@ describe('messages on a stream', () => {
     const message = fc.array(fc.uint8Array({ maxLength: 40 }), { minLength: 1, maxLength: 4 });
     fc.assert(
       fc.property(fc.array(message, { maxLength: 10 }), fc.integer({ min: 1, max: 50 }), (messages, step) => {
-        const stream = Buffer.concat(messages.flatMap((one) => frame(one)));
+        const stream = Buffer.concat(pack(messages));
         const unframer = new Unframer(1_000);
         const got: Uint8Array[][] = [];
         for (let at = 0; at < stream.length; at += step)

@@ -10,22 +10,33 @@ const MARK = 0xa0;
 /** Below this a copy into one buffer costs less than a vector of writes (measured: 3 us for two small parts). */
 const COPY_BELOW = 16 * 1024;
 
-/** The buffers to write, one when the message is small. */
-export function frame(message: Message): Uint8Array[] {
-  const headBytes = 1 + message.length * 4;
-  let size = headBytes;
-  for (const part of message) size += part.byteLength;
-  const small = size <= COPY_BELOW;
-  const head = Buffer.allocUnsafe(small ? size : headBytes);
-  head[0] = MARK + message.length;
-  let at = 1;
-  for (const part of message) at = head.writeUInt32BE(part.byteLength, at);
-  if (!small) return [head, ...message];
-  for (const part of message) {
-    head.set(part, at);
-    at += part.byteLength;
+/** Messages as the buffers to write: what is small stands together in one, long parts are not copied. */
+export function pack(messages: readonly Message[]): Uint8Array[] {
+  let size = 0;
+  for (const message of messages) {
+    size += 1 + message.length * 4;
+    for (const part of message) if (part.byteLength < COPY_BELOW) size += part.byteLength;
   }
-  return [head];
+  const together = Buffer.allocUnsafe(size);
+  const buffers: Uint8Array[] = [];
+  let from = 0;
+  let at = 0;
+  for (const message of messages) {
+    together[at++] = MARK + message.length;
+    for (const part of message) at = together.writeUInt32BE(part.byteLength, at);
+    for (const part of message) {
+      if (part.byteLength < COPY_BELOW) {
+        together.set(part, at);
+        at += part.byteLength;
+      } else {
+        if (at > from) buffers.push(together.subarray(from, at));
+        buffers.push(part);
+        from = at;
+      }
+    }
+  }
+  if (at > from) buffers.push(together.subarray(from, at));
+  return buffers;
 }
 
 /**

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, unlink } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
-import { nextTick } from 'node:process';
 import { RuntimeError } from '../core/errors.js';
 import type { Accept, LinkConnection, LinkEnd, LinkListener, LinkServer, Message } from './link.js';
 import { LINK_LIMITS, type LinkLimits } from './link-limits.js';
-import { frame, Unframer } from './socket-frames.js';
+import { pack, Unframer } from './socket-frames.js';
+import { TickBatch } from './tick-batch.js';
 
 /** How long a closing end waits for the other to take what was sent. */
 const FLUSH_MS = 1_000;
@@ -20,7 +20,7 @@ class SocketConnection implements LinkConnection {
   readonly #unframer: Unframer;
   #end: LinkEnd | undefined;
   #closing = false;
-  #batch: Uint8Array[] = [];
+  readonly #batch = new TickBatch((messages) => this.#write(messages));
 
   constructor(socket: Socket, limits: LinkLimits) {
     this.#socket = socket;
@@ -56,9 +56,7 @@ class SocketConnection implements LinkConnection {
   send(message: Message): void {
     const socket = this.#socket;
     if (this.#closing || this.#end !== undefined || socket.destroyed) return;
-    // What is sent within one turn of the event loop leaves in one system call.
-    if (this.#batch.length === 0) nextTick(this.#flush);
-    for (const piece of frame(message)) this.#batch.push(piece);
+    this.#batch.add(message);
     if (socket.writableLength > this.#limits.maxUnsentBytes)
       this.#giveUp({
         reason: 'slow',
@@ -66,23 +64,22 @@ class SocketConnection implements LinkConnection {
       });
   }
 
-  readonly #flush = (): void => {
-    const batch = this.#batch;
-    if (batch.length === 0 || this.#socket.destroyed) return;
-    this.#batch = [];
-    const [only] = batch;
-    if (batch.length === 1 && only !== undefined) {
+  #write(messages: readonly Message[]): void {
+    if (this.#socket.destroyed) return;
+    const buffers = pack(messages);
+    const [only] = buffers;
+    if (buffers.length === 1 && only !== undefined) {
       this.#socket.write(only);
       return;
     }
     this.#socket.cork();
-    for (const piece of batch) this.#socket.write(piece);
+    for (const buffer of buffers) this.#socket.write(buffer);
     this.#socket.uncork();
-  };
+  }
 
   close(): void {
     if (this.#closing) return;
-    this.#flush();
+    this.#batch.flush();
     this.#closing = true;
     this.#socket.end();
     // A peer that never reads must not keep this end open.

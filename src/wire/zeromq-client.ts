@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { Dealer } from 'zeromq';
 import { RuntimeError } from '../core/errors.js';
 import type { LinkConnection, LinkEnd, LinkListener, Message } from './link.js';
-import { LINK_LIMITS, type LinkLimits, MAX_PARTS } from './link-limits.js';
+import { LINK_LIMITS, type LinkLimits } from './link-limits.js';
+import { pack, Unframer } from './socket-frames.js';
+import { TickBatch } from './tick-batch.js';
 import type { Zeromq } from './zeromq-module.js';
 import { BYE, GREETING, HIGH_WATER_MARK, LINGER_MS } from './zeromq-server.js';
 
@@ -28,18 +30,25 @@ class DealerConnection implements LinkConnection {
   readonly id = randomUUID();
   readonly #dealer: Dealer;
   readonly #listener: LinkListener;
+  readonly #unframer: Unframer;
+  readonly #batch = new TickBatch((messages) => this.#write(messages));
   #received = 0;
   #ended = false;
 
-  constructor(dealer: Dealer, listener: LinkListener) {
+  constructor(dealer: Dealer, listener: LinkListener, { maxPartBytes }: LinkLimits) {
     this.#dealer = dealer;
     this.#listener = listener;
+    this.#unframer = new Unframer(maxPartBytes);
     void this.#receive();
   }
 
   send(message: Message): void {
+    if (!this.#ended) this.#batch.add(message);
+  }
+
+  #write(messages: readonly Message[]): void {
     if (this.#ended) return;
-    this.#dealer.send(message as Buffer[]).catch((error: { code?: string }) =>
+    this.#dealer.send(pack(messages) as Buffer[]).catch((error: { code?: string }) =>
       // Full or unconnected: libzmq does not say which.
       this.lost(`The engine does not take messages (${error.code ?? String(error)}).`),
     );
@@ -47,6 +56,7 @@ class DealerConnection implements LinkConnection {
 
   close(): void {
     if (this.#ended) return;
+    this.#batch.flush();
     this.#dealer.send(BYE).catch(() => {});
     this.#finish({ reason: 'closed', message: 'The connection was closed.' }, LINGER_MS);
   }
@@ -81,9 +91,20 @@ class DealerConnection implements LinkConnection {
       if (this.#ended) return;
       if (parts.length === 1 && parts[0]?.length === 0)
         this.#finish({ reason: 'lost', message: 'The engine ended the connection.' }, 0);
-      else if (parts.length > MAX_PARTS)
-        this.#finish({ reason: 'garbage', message: `A message of ${parts.length} parts came.` }, 0);
-      else this.#listener.message(parts);
+      else this.#hear(parts);
+    }
+  }
+
+  readonly #deliver = (parts: Uint8Array[]) => {
+    if (!this.#ended) this.#listener.message(parts);
+  };
+
+  #hear(chunks: readonly Buffer[]): void {
+    for (const chunk of chunks) {
+      const problem = this.#unframer.push(chunk, this.#deliver);
+      if (problem === undefined) continue;
+      this.#finish({ reason: 'garbage', message: `The engine was refused: ${problem}.` }, 0);
+      return;
     }
   }
 }
@@ -140,7 +161,7 @@ export async function connectZeromq(
     dealer.connect(endpoint);
     await settled;
     await dealer.send(GREETING);
-    connection = new DealerConnection(dealer, listener);
+    connection = new DealerConnection(dealer, listener, options.limits ?? LINK_LIMITS);
     if (broken) void connection.lost('The connection to the engine broke.');
     return connection;
   } catch (error) {

@@ -4,7 +4,9 @@ import type { Context, Router } from 'zeromq';
 import { RuntimeError } from '../core/errors.js';
 import { sleep } from '../lib/abort.js';
 import type { Accept, LinkConnection, LinkEnd, LinkListener, LinkServer, Message } from './link.js';
-import { LINK_LIMITS, type LinkLimits, MAX_PARTS } from './link-limits.js';
+import { LINK_LIMITS, type LinkLimits } from './link-limits.js';
+import { pack, Unframer } from './socket-frames.js';
+import { TickBatch } from './tick-batch.js';
 import { notifyOfDisconnects, type Zeromq } from './zeromq-module.js';
 
 /**
@@ -47,8 +49,13 @@ class Peer implements LinkConnection {
   readonly listener: LinkListener;
   readonly #routingId: Buffer;
   readonly #router: ZeromqServer;
+  readonly #unframer: Unframer;
+  readonly #batch = new TickBatch((messages) =>
+    this.#router.sendTo(this.id, this.#routingId, pack(messages)),
+  );
 
-  constructor(routingId: Buffer, router: ZeromqServer, accept: Accept) {
+  constructor(routingId: Buffer, router: ZeromqServer, accept: Accept, { maxPartBytes }: LinkLimits) {
+    this.#unframer = new Unframer(maxPartBytes);
     this.id = routingId.toString('hex');
     this.#routingId = routingId;
     this.#router = router;
@@ -56,11 +63,25 @@ class Peer implements LinkConnection {
   }
 
   send(message: Message): void {
-    this.#router.sendTo(this.id, this.#routingId, message);
+    this.#batch.add(message);
   }
+
+  /** @returns why what came is garbage, or nothing. */
+  hear(chunks: readonly Buffer[]): string | undefined {
+    for (const chunk of chunks) {
+      const problem = this.#unframer.push(chunk, this.#deliver);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+
+  readonly #deliver = (parts: Uint8Array[]) => {
+    if (this.#router.has(this.id)) this.listener.message(parts);
+  };
 
   close(): void {
     if (!this.#router.has(this.id)) return;
+    this.#batch.flush();
     this.#router.sendTo(this.id, this.#routingId, [BYE]);
     this.#router.drop(this.id, { reason: 'closed', message: 'The connection was closed.' });
   }
@@ -94,9 +115,9 @@ class ZeromqServer implements LinkServer {
   }
 
   /** With `sendTimeout: 0` libzmq decides within the call, so there is never more than one `send` at a time. */
-  sendTo(id: string, routingId: Buffer, message: Message): void {
+  sendTo(id: string, routingId: Buffer, chunks: readonly Uint8Array[]): void {
     if (!this.#peers.has(id)) return;
-    this.#router.send([routingId, ...message] as Buffer[]).catch((error: { code?: string }) => {
+    this.#router.send([routingId, ...chunks] as Buffer[]).catch((error: { code?: string }) => {
       if (error.code === 'EAGAIN') {
         const message = `The peer left ${HIGH_WATER_MARK} messages unread and was given up.`;
         return this.drop(id, { reason: 'slow', message });
@@ -160,8 +181,7 @@ class ZeromqServer implements LinkServer {
     }
     const known = this.#peers.get(id);
     if (known !== undefined) {
-      if (parts.length <= MAX_PARTS) known.listener.message(parts);
-      else this.drop(id, { reason: 'garbage', message: `A message of ${parts.length} parts came.` });
+      this.#tell(known, parts);
       return;
     }
     if (this.#closed.has(id)) return;
@@ -170,10 +190,16 @@ class ZeromqServer implements LinkServer {
       this.#router.send([routingId, BYE]).catch(() => {});
       return;
     }
-    const peer = new Peer(routingId, this, this.#accept);
+    const peer = new Peer(routingId, this, this.#accept, this.#limits);
     this.#peers.set(id, peer);
     const greeting = parts.length === 1 && parts[0]?.equals(GREETING) === true;
-    if (!greeting) peer.listener.message(parts);
+    if (!greeting) this.#tell(peer, parts);
+  }
+
+  #tell(peer: Peer, chunks: readonly Buffer[]): void {
+    const problem = peer.hear(chunks);
+    if (problem !== undefined)
+      this.drop(peer.id, { reason: 'garbage', message: `The peer was refused: ${problem}.` });
   }
 }
 
