@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../support/processes.js';
 import { type RawClient, rawClient } from '../support/raw-client.js';
 import { bin, type CallResult, good, node, realServer, textOf, workplace } from '../support/runtime.js';
@@ -184,8 +184,10 @@ describe('calls that a person must confirm', () => {
     return (await client.request('tools/call', params)).result as CallResult;
   };
   const serve = (...args: string[]) => [process.execPath, bin, 'serve', '--engine', 'embedded', ...args];
-  const asking = (answer: () => unknown, seen: unknown[], args: string[] = []) =>
-    rawClient(serve(...args), {
+  const open: RawClient[] = [];
+  afterEach(() => Promise.all(open.splice(0).map((client) => client.close())));
+  const asking = async (answer: () => unknown, seen: unknown[], args: string[] = []) => {
+    const client = await rawClient(serve(...args), {
       env: at().env,
       capabilities: { elicitation: {} },
       answers: {
@@ -195,6 +197,9 @@ describe('calls that a person must confirm', () => {
         },
       },
     });
+    open.push(client);
+    return client;
+  };
   const counted = () =>
     at()
       .events('good', 'done')

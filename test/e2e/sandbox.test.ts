@@ -47,7 +47,7 @@ describe('what every server gets', () => {
         pid: number;
       };
     };
-    const seen = await Promise.all(['one', 'two/2'].map(look));
+    const seen = await Promise.all(['one', 'two/2'].map(look)).finally(() => client.close());
     for (const { handed, group, pid } of seen) {
       const foreign = handed.filter(([, what]) => /^\//.test(what) && !/^\/(proc|dev)\b/.test(what));
       expect(foreign).toEqual([]);
@@ -57,7 +57,6 @@ describe('what every server gets', () => {
     const work = join(place.home, 'work');
     expect(seen[0]?.cwd).toBe(join(work, 'one'));
     expect(seen[1]?.cwd).toMatch(new RegExp(`^${work}/two_2-[0-9a-f]{12}$`));
-    await client.close();
   }, 60_000);
 });
 
