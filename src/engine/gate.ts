@@ -1,5 +1,6 @@
 import type { Catalog, CatalogEntry } from '../catalog/catalog.js';
 import { describeServer } from '../catalog/describe.js';
+import { toolNotFound } from '../catalog/not-found.js';
 import type { Asker } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import type { Policy, Restriction } from '../core/policy.js';
@@ -168,9 +169,16 @@ class JudgedSight implements Sight {
   }
 
   toolNotFound(server: string, tool: string): RuntimeError {
-    this.require(server);
-    const seen = this.#see(server);
-    return this.#catalog.toolNotFound(server, tool, seen?.tools.keys() ?? []);
+    const { definition } = this.require(server);
+    const among = this.#see(server)?.tools.keys() ?? [];
+    // That a tool waits for approval or is blocked is not for those who may not see it.
+    if (this.verdict(server, tool) === 'hidden')
+      return toolNotFound(
+        { definition: { ...definition, blockedTools: [] }, withheld: new Map() },
+        tool,
+        among,
+      );
+    return this.#catalog.toolNotFound(server, tool, among);
   }
 
   verdict(server: string, tool: string): Verdict {
