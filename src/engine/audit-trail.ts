@@ -132,5 +132,9 @@ function kindOf(value: unknown): string {
 
 function resultOf(result: Payload): string {
   if (result.byteLength > MOST_BYTES) return 'ok';
+  // Most results say nothing of it, and need not be parsed for that; an escape may spell it.
+  const { buffer, byteOffset, byteLength } = result.bytes;
+  const json = Buffer.from(buffer, byteOffset, byteLength);
+  if (!json.includes('"isError"') && !json.includes('\\u')) return 'ok';
   return (result.value as { isError?: unknown } | null)?.isError === true ? 'tool-error' : 'ok';
 }

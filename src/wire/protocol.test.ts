@@ -108,6 +108,12 @@ describe('what is not of the protocol is refused with the reason', () => {
     ],
     ['more acknowledged than sent', [{ type: 'ack', messages: 9, bytes: 9e9 }], /acknowledged/],
     ['a negative id', [request({ id: -1 })], /id/],
+    ['a client of another shape', [request({ client: { capabilities: 1 } })], /client/],
+    [
+      'news of a client of another shape',
+      [{ type: 'client', clientId: 'c', client: { capabilities: [], logLevel: 1 } }],
+      /capabilities|logLevel/,
+    ],
   ])('%s, after the hello', async (_name, frames, message) => {
     const front = await rough();
     front.say(hello);
@@ -126,13 +132,16 @@ describe('what is not of the protocol is refused with the reason', () => {
     front.say(request({ id: 3, op: 'execute_tool', input: { server_name: 1 } }));
     front.say(request({ id: 4, deadline: 0 }));
     front.say(request({ id: 5, future: true }));
-    await eventually(() => front.heard.length === 6);
+    front.say({ type: 'client', clientId: 'stranger', client: { capabilities: {} } });
+    front.say(request({ id: 6, client: true }));
+    await eventually(() => front.heard.length === 7);
     const by = new Map(front.heard.map((frame) => [frame['id'], frame]));
     expect(by.get(1)).toMatchObject({ error: { code: 'UNSUPPORTED' } });
     expect(by.get(2)).toMatchObject({ error: { code: 'FORBIDDEN' } });
     expect(by.get(3)).toMatchObject({ error: { code: 'INVALID_ARGUMENTS' } });
     expect(by.get(4)).toMatchObject({ error: { code: 'TIMEOUT', data: { executed: false } } });
     expect(by.get(5)).toMatchObject({ type: 'result' });
+    expect(by.get(6)).toMatchObject({ type: 'result' });
     front.connection.close();
   });
 });
@@ -148,6 +157,64 @@ describe('a front-end', () => {
   const context = () => ({
     caller: { principal: 'local', clientId: randomUUID() },
     signal: new AbortController().signal,
+  });
+
+  it('tells of a client once, anew when it changed, and with what is long each time', async () => {
+    const seen: unknown[] = [];
+    const watched = await serveRuntime({
+      port: {
+        ...port,
+        list_servers: async (_input, { client }) => {
+          seen.push(client && [client.capabilities, client.logLevel, client.round]);
+          return { servers: [], total: 0 };
+        },
+      },
+      listen: [(accept) => listenSocket(`${path}2`, accept)],
+      version: '2.0.0',
+      pid: 42,
+    });
+    let told = 0;
+    const runtime = await connectRuntime({
+      link: async (listener) => {
+        const connection = await connectSocket(`${path}2`, listener);
+        const send = (message: readonly Uint8Array[]) => {
+          if (Buffer.from(message[0] as Uint8Array).includes('"type":"client"')) told += 1;
+          connection.send(message);
+        };
+        return { id: connection.id, send, close: () => connection.close() };
+      },
+      version: '2.0.0',
+    });
+    const { caller: mine, signal } = context();
+    const link = (capabilities: object, more: object = {}) => ({
+      clientId: mine.clientId,
+      capabilities: capabilities as Record<string, unknown>,
+      ask: async () => ({}),
+      tell: () => {},
+      ...more,
+    });
+    const list = (client: ReturnType<typeof link> | undefined, query = '') =>
+      runtime.list_servers({ query } as never, { caller: mine, signal, client });
+    const [first, second] = [{ roots: {} }, { sampling: {} }];
+    await list(link(first));
+    runtime.attach(mine);
+    await list(link(first));
+    await list(link(first));
+    await list(link(first), 'x'.repeat(100_000));
+    await list(link(first, { logLevel: 'error' }));
+    await list(link(second, { logLevel: 'error' }));
+    await list(link(second, { logLevel: 'error', round: { requestState: 's' } }));
+    await list(undefined);
+    expect(seen).toEqual([
+      ...Array.from({ length: 4 }, () => [first, undefined, undefined]),
+      [first, 'error', undefined],
+      [second, 'error', undefined],
+      [second, 'error', { requestState: 's' }],
+      undefined,
+    ]);
+    expect(told).toBe(3);
+    await runtime.close();
+    await watched.close();
   });
 
   it('leaves nothing behind', async () => {
