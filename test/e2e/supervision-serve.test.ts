@@ -310,7 +310,7 @@ describe('remote servers, through serve', () => {
 
   it('REM-07: headers and bodies that are too large are one clear error each, and memory stays', async () => {
     const id = (value: string) => local.listen(answering({ 'mcp-session-id': value }));
-    const bomb = gzipSync(Buffer.alloc(512 * MIB, 0x20));
+    const bomb = gzipSync(Buffer.alloc(192 * MIB, 0x20), { level: 1 });
     const urls = {
       long: await id('x'.repeat(2_000)),
       space: await id('a b'),
