@@ -86,7 +86,8 @@ function judge({ leg, exitCode, marks, said }) {
   let foreseen = 0;
   for (const { scenario, ok } of marks) {
     const reason = reasonFor(leg, scenario);
-    if (ok && reason && !reason.startsWith('May pass')) problems.push(`${scenario} passes, though it is expected to fail`);
+    if (ok && reason && !reason.startsWith('May pass'))
+      problems.push(`${scenario} passes, though it is expected to fail`);
     else if (ok) passed += 1;
     else if (reason) foreseen += 1;
     else problems.push(`${scenario} failed`);
