@@ -5,6 +5,7 @@ import type { ServerKey } from '../wire/curve.js';
 import { type HostedEngine, hostEngine } from '../wire/engine-host.js';
 import { type ComposedEngine, composeEngine } from './compose.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
+import { trimWhenIdle } from './idle-memory.js';
 import { closeInherited } from './inherited-descriptors.js';
 import { createOutput } from './output.js';
 import { engineDirectory } from './runtime.js';
@@ -67,6 +68,7 @@ export async function runEngine(flags: EngineFlags): Promise<number> {
     const engine = composed?.engine;
     logger.info({ pid: process.pid, home: settings.home, addresses: hosted.addresses }, 'the engine runs');
     engine?.learnInBackground();
+    trimWhenIdle();
     const idle = new Promise<'idle'>((resolve) => {
       setInterval(() => {
         if (frontEnds > 0 || engine?.idle === false) lastNeeded = Date.now();

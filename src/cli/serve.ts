@@ -5,6 +5,7 @@ import type { Settings } from '../config/settings.js';
 import { createLogger } from '../lib/log.js';
 import type { RuntimePort } from '../operations/table.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
+import { trimWhenIdle } from './idle-memory.js';
 import { lazyPort } from './lazy-port.js';
 import { createOutput } from './output.js';
 import { portOf } from './port.js';
@@ -69,6 +70,7 @@ export async function serve(flags: ServeFlags): Promise<number> {
         : await serveOverHttp(port, flags, options);
     await pendingInput();
     greet();
+    trimWhenIdle();
     const failed = started.then(
       () => new Promise<never>(() => {}),
       (error: unknown) => Promise.reject(error),
