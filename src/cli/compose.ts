@@ -146,13 +146,7 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
   // What runs with an old value is stopped, after its calls if they are short; what waited for one is tried again.
   const renew = async (names: ReadonlySet<string>) => {
     const affected = servers.definitions.filter((one) => secretsOf(one).some((name) => names.has(name)));
-    const context = {
-      caller: { principal: 'local', clientId: randomUUID(), clientName: 'mcp-runtime secrets' },
-      signal: new AbortController().signal,
-    };
-    await Promise.allSettled(
-      affected.map(({ name }) => engine.manage_server({ server_name: name, action: 'shutdown' }, context)),
-    );
+    await engine.stopServers(affected.map(({ name }) => name));
     engine.learnInBackground();
   };
   await ensurePrivateDir(dirname(store.path));

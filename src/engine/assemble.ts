@@ -159,6 +159,16 @@ function journalOf({ settings, logger }: EngineOptions): Journal | undefined {
   });
 }
 
+/** Ends everything, in the reverse order of its making. */
+export async function takeDown(parts: Parts): Promise<void> {
+  const { learner, tasks, supervisor, content, library, discovery, audit } = parts;
+  learner.close();
+  // Servers are ended while tasks wind up: a task may hang in a call that only the end of its server ends.
+  await Promise.all([tasks.close(), supervisor.close(), discovery.close()]);
+  content.close();
+  await Promise.all([library.close(), audit.close()]);
+}
+
 /** Hands on what a server tells everybody who uses it. */
 function announce(
   server: string,

@@ -7,7 +7,7 @@ import type { RuntimeEvent } from '../core/events.js';
 import { Emitter } from '../lib/emitter.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 import type { OperationInput as In, OperationOutput as Out, RuntimePort } from '../operations/table.js';
-import { assemble, type Parts } from './assemble.js';
+import { assemble, type Parts, takeDown } from './assemble.js';
 import { Background } from './background.js';
 import { clientView } from './client-view.js';
 import { Clients } from './clients.js';
@@ -109,6 +109,11 @@ export class RuntimeEngine implements RuntimePort {
   /** Nobody is there: what is not in use need not run. It starts again when it is wanted. */
   async stopUnusedServers(): Promise<void> {
     await this.#parts.supervisor.stopIdle();
+  }
+
+  /** Ends these, after their short calls: what they were started with has changed. They start again when wanted. */
+  async stopServers(names: readonly string[]): Promise<void> {
+    await Promise.allSettled(names.map((name) => this.#parts.supervisor.stop(name)));
   }
 
   async search_tools(input: In<'search_tools'>, { caller }: OperationContext): Promise<Out<'search_tools'>> {
@@ -265,17 +270,8 @@ export class RuntimeEngine implements RuntimePort {
    * Resolves when no process of an upstream is left. Idempotent.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= takeDown(this.#parts);
     return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    const { learner, tasks, supervisor, content, library, discovery, audit } = this.#parts;
-    learner.close();
-    // Servers are ended while tasks wind up: a task may hang in a call that only the end of its server ends.
-    await Promise.all([tasks.close(), supervisor.close(), discovery.close()]);
-    content.close();
-    await Promise.all([library.close(), audit.close()]);
   }
 
   #taskCounts(principal?: string): Record<string, number> {

@@ -105,11 +105,14 @@ describe('a client that reads a server through us reads what a direct client rea
           await direct.request('tools/call', params),
           await through.request('tools/call', params),
         ];
-        if (tool === 'no-such-tool') expect(seen.error ?? seen.result.isError).toBeTruthy();
-        else
-          expect(JSON.stringify(seen.result ?? seen.error), tool).toBe(
-            JSON.stringify(expected.result ?? expected.error),
-          );
+        if (tool === 'no-such-tool') {
+          expect(seen.error ?? seen.result.isError).toBeTruthy();
+          continue;
+        }
+        const bytes = ({ result, error }: typeof seen) => JSON.stringify(result ?? error);
+        // Some tell the second they were asked in: it may have changed since the direct call.
+        const told = bytes(seen) === bytes(expected) ? expected : await direct.request('tools/call', params);
+        expect(bytes(seen), tool).toBe(bytes(told));
       }
     },
     60_000,

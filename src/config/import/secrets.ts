@@ -19,7 +19,7 @@ const AUTH_SCHEME = /^((?:Bearer|Basic|Token|ApiKey|Digest)\s+)(\S.*)$/i;
 const PLACEHOLDER = /\$\{[^}]+\}|^\$[A-Za-z_]\w*$/;
 
 /** Whether a name says that its value is nobody's business, and the value is not plainly something else. */
-function namedSecret(name: string, value: string): boolean {
+export function namesSecret(name: string, value: string): boolean {
   const words = name.replace(CAMEL, '$1_$2');
   if (harmless(value)) return false;
   return SECRET_NAME.test(words) || (LIKELY_SECRET_NAME.test(words) && !/^[a-z][a-z_-]*$/i.test(value));
@@ -60,7 +60,7 @@ export class SecretVault {
     return mapValues(env, (name, value) => {
       if (value === '' || PLACEHOLDER.test(value)) return value;
       if (/^[a-z][\w+.-]*:\/\//i.test(value)) return this.url(server, value, 'env', name);
-      return namedSecret(name, value) || secretValue(value)
+      return namesSecret(name, value) || secretValue(value)
         ? this.#put(server, 'env', name, value, name)
         : value;
     });
@@ -69,7 +69,7 @@ export class SecretVault {
   headers(server: string, headers: Readonly<Record<string, string>>): Record<string, string> {
     return mapValues(headers, (name, value) => {
       if (value === '' || PLACEHOLDER.test(value)) return value;
-      return namedSecret(name, value) || secretValue(value)
+      return namesSecret(name, value) || secretValue(value)
         ? this.#header(server, 'headers', name, value)
         : value;
     });
@@ -111,7 +111,7 @@ export class SecretVault {
         if (PLACEHOLDER.test(written)) return whole;
         if (slash !== undefined)
           return secretValue(written) ? slash + take('URL_SECRET', segment ?? '') : whole;
-        return namedSecret(name, written) || secretValue(written) ? before + take(name, value) : whole;
+        return namesSecret(name, written) || secretValue(written) ? before + take(name, value) : whole;
       },
     );
     return scheme + (login === undefined ? '' : `${account}@`) + host + rest;
@@ -122,14 +122,14 @@ export class SecretVault {
     const [, header, content] = /^([\w-]+):\s*(.+)$/.exec(value) ?? [];
     if (/^https?:\/\//i.test(value)) return this.url(server, value, 'args');
     if (header !== undefined && content !== undefined && !content.startsWith('//')) {
-      const secret = namedSecret(header, content) || secretValue(content);
+      const secret = namesSecret(header, content) || secretValue(content);
       return secret ? value.replace(content, () => this.#header(server, 'args', header, content)) : value;
     }
     const [, name, assigned] = /^([A-Za-z_]\w*)=(.+)$/.exec(value) ?? [];
     if (name !== undefined && assigned !== undefined)
       return `${name}=${this.env(server, { [name]: assigned })[name]}`;
     if (/^[a-z][\w+.-]*:\/\//i.test(value)) return this.url(server, value, 'args');
-    return namedSecret(flag, value) || secretValue(value)
+    return namesSecret(flag, value) || secretValue(value)
       ? this.#put(server, 'args', flag || 'SECRET', value)
       : value;
   }

@@ -1,5 +1,6 @@
 import { RuntimeError } from '../../core/errors.js';
 import type { ServerDefinition } from '../../core/server.js';
+import { namesSecret } from '../import/secrets.js';
 import { SECRET_NAME } from './secret-error.js';
 
 const PLACEHOLDER = /\$\{secret:([^}]*)\}/g;
@@ -81,8 +82,6 @@ function cannotStart(server: string, secret: string, error: unknown): unknown {
   );
 }
 
-/** Names of variables and headers whose value is a secret, whoever wrote it there. */
-const TELLING = /key|token|secret|passw|auth|cred/i;
 /** What is shorter, or a path, may well be a setting ("AUTH_MODE": "disabled"). */
 const MIN_TELLING_CHARS = 16;
 
@@ -98,7 +97,7 @@ export function concealedValues(
     const value = text.trim().split(/\s+/).at(-1) ?? '';
     const isOther =
       value.includes('${') || value.length < MIN_TELLING_CHARS || /^\.{0,2}[/~\\]|:\/\//.test(value);
-    if (TELLING.test(name) && !isOther) found.set(name, value);
+    if (!isOther && namesSecret(name, value)) found.set(name, value);
   }
   for (const [name, value] of secrets) found.set(name, value);
   return found;
