@@ -3,17 +3,32 @@ import type { RuntimeErrorJson } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
 
 /** Raised when an old peer would misread a new one; peers of different versions refuse one another by name. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 const id = z.int().positive();
 const bytes = z.int().nonnegative();
 /** Milliseconds of the sender's monotonic clock; its zero means nothing. */
 const clock = z.number().nonnegative();
 
+/** Strict: what this end does not know of a restriction must not get lost, or more would be allowed. */
+const ruleSchema = z.strictObject({
+  server: z.string().optional(),
+  tool: z.string().optional(),
+  client: z.string().optional(),
+  readOnly: z.boolean().optional(),
+  destructive: z.boolean().optional(),
+});
+
+const restrictionSchema = z.strictObject({
+  allow: z.array(ruleSchema).max(1_000).optional(),
+  deny: z.array(ruleSchema).max(1_000).optional(),
+});
+
 const callerSchema = z.object({
   principal: z.string().min(1).max(256),
   clientId: z.string().min(1).max(256),
   clientName: z.string().max(256).optional(),
+  restriction: restrictionSchema.optional(),
 });
 
 const errorSchema = z.object({

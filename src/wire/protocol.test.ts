@@ -71,7 +71,7 @@ describe('what is not of the protocol is refused with the reason', () => {
       { ...hello, protocol: 99, version: '9.0.0' },
       [],
       'version',
-      /2\.0\.0 speaks protocol 1.*9\.0\.0 speaks 99/,
+      new RegExp(`2\\.0\\.0 speaks protocol ${PROTOCOL_VERSION}.*9\\.0\\.0 speaks 99`),
     ],
     ['no hello', request({}), [], 'protocol', /request came before the hello/],
     ['no JSON', 'hello?', [], 'protocol', /not JSON/],
@@ -108,6 +108,11 @@ describe('what is not of the protocol is refused with the reason', () => {
     ],
     ['more acknowledged than sent', [{ type: 'ack', messages: 9, bytes: 9e9 }], /acknowledged/],
     ['a negative id', [request({ id: -1 })], /id/],
+    [
+      'a restriction that says more than is understood',
+      [{ type: 'attach', caller: { ...caller, restriction: { allow: [{ server: 'a', until: 'noon' }] } } }],
+      /until|restriction/,
+    ],
     ['a client of another shape', [request({ client: { capabilities: 1 } })], /client/],
     [
       'news of a client of another shape',
@@ -219,7 +224,8 @@ describe('a front-end', () => {
 
   it('leaves nothing behind', async () => {
     const runtime = await join_();
-    const { caller: mine } = context();
+    // What a caller is restricted to comes along.
+    const mine = { ...context().caller, restriction: { allow: [{ server: 'good', readOnly: true }] } };
     runtime.attach(mine);
     runtime.subscribe(() => {});
     const running = runtime.execute_tool(
