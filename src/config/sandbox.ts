@@ -6,14 +6,14 @@ type Parsed =
   | { readonly sandbox: Sandbox }
   | { readonly sandbox: undefined; readonly problems: readonly string[] };
 
-const KEYS = ['network', 'write', 'hide', 'docker'];
+const KEYS = ['network', 'write', 'read', 'hide', 'docker'];
 
 /**
  * Reads the sandbox of a definition: `true`, or what it lets through.
  * @param path makes the absolute path of one that was written, placeholders filled.
  */
 export function parseSandbox(raw: unknown, fill: (text: string) => string, baseDirectory: string): Parsed {
-  if (raw === true) return { sandbox: { network: false, write: [], hide: [] } };
+  if (raw === true) return { sandbox: { network: false, write: [], read: [], hide: [] } };
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
     return { sandbox: undefined, problems: ['it must be true or an object; without one there is none'] };
   const given = raw as Readonly<Record<string, unknown>>;
@@ -27,7 +27,7 @@ export function parseSandbox(raw: unknown, fill: (text: string) => string, baseD
   if (typeof network !== 'boolean') problems.push('"network" must be true or false');
   if (docker !== undefined && (typeof docker !== 'string' || !/^[\w][\w./:@-]*$/.test(docker)))
     problems.push('"docker" must be the name of an image');
-  const paths = (key: 'write' | 'hide'): string[] => {
+  const paths = (key: 'write' | 'read' | 'hide'): string[] => {
     const list = given[key] ?? [];
     if (!Array.isArray(list) || list.some((one) => typeof one !== 'string' || one === '')) {
       problems.push(`"${key}" must be a list of directories`);
@@ -43,6 +43,7 @@ export function parseSandbox(raw: unknown, fill: (text: string) => string, baseD
   const sandbox: Sandbox = {
     network: network === true,
     write: paths('write'),
+    read: paths('read'),
     hide: paths('hide'),
     ...(typeof docker === 'string' ? { docker } : {}),
   };

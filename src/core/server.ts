@@ -55,6 +55,8 @@ export interface Sandbox {
   readonly network: boolean;
   /** Directories that it may change, absolute. */
   readonly write: readonly string[];
+  /** What it sees although it lies in a place that is hidden, absolute. */
+  readonly read: readonly string[];
   /** Directories that it does not see, absolute. */
   readonly hide: readonly string[];
   /** An image: then it runs in a container instead, and sees of this machine only what it may change. */

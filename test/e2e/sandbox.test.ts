@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventually, fixture } from '../support/processes.js';
 import { rawClient } from '../support/raw-client.js';
@@ -11,6 +11,9 @@ const looking = (...args: string[]) => node(fixture('looking-server.mjs'), ...ar
 const told = (answer: CallResult): unknown => JSON.parse(textOf(answer));
 const ask = async (client: RuntimeClient, server: string, tool: string, args: object = {}) =>
   told(await client.execute(server, tool, { ...args }));
+
+/** Who tries this in a clone under /tmp, which is hidden, still has the server to try it with. */
+const OURS = [dirname(fixture('looking-server.mjs'))];
 
 /** Whether this machine lets anyone make a sandbox: containers often forbid it. */
 const program = 'bwrap';
@@ -73,10 +76,10 @@ describe('a sandbox', () => {
       const host = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
       await new Promise((resolve) => host.once('listening', resolve));
       const { port } = host.address() as { port: number };
-      const box = { network: false, write: [mine], hide: [secret] };
+      const box = { network: false, write: [mine], read: OURS, hide: [secret] };
       place.servers({
         boxed: { ...looking('word'), sandbox: box },
-        online: { ...looking(), sandbox: { network: true } },
+        online: { ...looking(), sandbox: { network: true, read: OURS } },
         free: looking(),
       });
       const client = await place.client();
@@ -103,9 +106,9 @@ describe('a sandbox', () => {
       expect(boxed).toMatchObject({ mine: 'written', own: 'written', secret: 'ENOENT', home: false });
       expect(boxed.host).not.toBe('connected');
       expect(await tries('online')).toMatchObject({ secret: 'ENOENT', home: false, host: 'connected' });
-      expect(await ask(client, 'boxed', 'write', { path: join(process.cwd(), 'outside-of-the-box') })).toBe(
-        'EROFS',
-      );
+      expect(
+        await ask(client, 'boxed', 'write', { path: join(OURS[0] as string, 'outside-of-the-box') }),
+      ).toBe('EROFS');
       const look = (await ask(client, 'boxed', 'look')) as Record<string, unknown>;
       expect(look).toMatchObject({ argv: ['word'], cwd: join(place.home, 'work', 'boxed') });
       expect(look['capabilities']).toMatch(/^0+$/);
@@ -127,7 +130,7 @@ describe('a sandbox', () => {
     'BOX-02: an engine that is killed leaves nothing of it behind',
     async () => {
       const place = at();
-      place.servers({ boxed: { ...looking(), sandbox: true } });
+      place.servers({ boxed: { ...looking(), sandbox: { read: OURS } } });
       const client = await place.client();
       await ask(client, 'boxed', 'stray');
       process.kill(client.pid, 'SIGKILL');
@@ -145,7 +148,7 @@ describe('a sandbox', () => {
         command: process.execPath,
         args: [fixture('looking-server.mjs'), 'word'],
         env: { API_KEY: 'hunter2' },
-        sandbox: { docker: 'node:22', write: ['mine'] },
+        sandbox: { docker: 'node:22', write: ['mine'], read: ['/opt/data'] },
       },
     });
     const env = { PATH: `${docker}:${place.env['PATH']}` };
@@ -160,6 +163,7 @@ describe('a sandbox', () => {
         '--security-opt=no-new-privileges',
         '--env=API_KEY',
         `--volume=${place.folder}/mine:${place.folder}/mine`,
+        '--volume=/opt/data:/opt/data:ro',
         `--workdir=${place.home}/work/boxed`,
       ]),
     );

@@ -38,7 +38,7 @@ export function inContainer(
     );
   const { uid, gid } = userInfo();
   const mounts = [...sandbox.write, ...(cwd === undefined ? [] : [cwd])];
-  for (const one of mounts)
+  for (const one of [...mounts, ...sandbox.read])
     if (one.includes(':')) throw unavailable(name, `docker takes no ":" in ${one}`, RENAME);
   return {
     ...definition,
@@ -55,6 +55,7 @@ export function inContainer(
       // What it writes belongs to the user; a home of that user is not in the image.
       ...(uid < 0 ? [] : [`--user=${uid}:${gid}`, '--env=HOME=/tmp']),
       ...(sandbox.network ? [] : ['--network=none']),
+      ...sandbox.read.map((one) => `--volume=${one}:${one}:ro`),
       ...[...new Set(mounts)].map((one) => `--volume=${one}:${one}`),
       ...(cwd === undefined ? [] : [`--workdir=${cwd}`]),
       ...Object.keys(env).map((variable) => `--env=${variable}`),
@@ -85,9 +86,9 @@ export function inBubblewrap(
   const program = locate('bwrap', undefined, place.path);
   if (program === undefined) throw unavailable(name, 'bubblewrap (bwrap) is not installed', image);
   const write = [...sandbox.write, ...(place.cwd === undefined ? [] : [place.cwd])];
-  const missing = write.find((one) => !existsSync(one));
+  const missing = [...write, ...sandbox.read].find((one) => !existsSync(one));
   if (missing !== undefined)
-    throw unavailable(name, `the directory ${missing} does not exist`, 'Make it, or take it out of "write".');
+    throw unavailable(name, `${missing} does not exist`, 'Make it, or take it out of "write" and "read".');
   const hidden = [...SOCKETS, ...place.hide, ...sandbox.hide].filter((one) => existsSync(one));
   return {
     command: program,
@@ -106,6 +107,7 @@ export function inBubblewrap(
       '/proc',
       ...hidden.flatMap((one) => ['--tmpfs', one]),
       ...(sandbox.network ? ['--ro-bind-try', RESOLVER, RESOLVER] : []),
+      ...sandbox.read.flatMap((one) => ['--ro-bind', one, one]),
       ...write.flatMap((one) => ['--bind', one, one]),
       ...(place.cwd === undefined ? [] : ['--chdir', place.cwd]),
       '--',
