@@ -90,8 +90,8 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
         authorize: (remote, send) => authorizedFetch(remote, send, tokens, logger),
         prior,
         onRequest: async (method, params, owner) =>
-          method === 'roots/list' && roots !== undefined && owner.client === undefined
-            ? { roots }
+          method === 'roots/list' && roots() !== undefined && owner.client === undefined
+            ? { roots: roots() }
             : askOwner(method, params, owner, settings.answerMs),
         answerMs: settings.answerMs,
         // A server of its own is told what this client can do; one for all, what any of them might. A client of the

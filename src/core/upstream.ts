@@ -96,6 +96,8 @@ export interface UpstreamSession {
     params: Readonly<Record<string, unknown>> | undefined,
     options: RequestOptions,
   ): Promise<Payload>;
+  /** Says something that wants no answer. Never rejects; a server without sessions is not told. */
+  tell(method: string): Promise<void>;
   subscribe(listener: (event: UpstreamEvent) => void): () => void;
   /** Ends the session and everything it started; resolves when the last process is gone. Idempotent. */
   close(pace?: ClosePace): Promise<SessionEnd>;

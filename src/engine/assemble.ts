@@ -9,6 +9,7 @@ import { Journal } from '../lib/journal/writer.js';
 import { TaskQueue } from '../tasks/task-queue.js';
 import { Admission } from './admission.js';
 import { AuditTrail } from './audit-trail.js';
+import { ClientRoots } from './client-roots.js';
 import { type Discovery, openDiscovery } from './discovery.js';
 import type { EngineOptions } from './engine-options.js';
 import { Executor } from './executor.js';
@@ -34,6 +35,7 @@ export interface Parts {
   readonly admission: Admission;
   readonly audit: AuditTrail;
   readonly content: ContentManager;
+  readonly roots: ClientRoots;
   readonly supervisor: Supervisor;
   readonly learner: Learner;
   readonly learning: Learning;
@@ -57,16 +59,20 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
     vision: visionOf(settings),
     logger,
   });
+  const clientRoots = new ClientRoots();
   // These know each other only through these calls, so that none has to be made before the others.
   const supervisor: Supervisor = new Supervisor({
     open: async (definition, tenant, signal) => {
       const entry = catalog.get(definition.name);
       const prior = entry?.stale === undefined ? entry?.identity?.protocolVersion : undefined;
       const resolved = await discovery.resolve(definition, signal);
-      if (resolved.sharing !== 'per-client') return options.open(resolved, tenant, signal, prior, undefined);
+      if (resolved.sharing !== 'per-client')
+        return options.open(resolved, tenant, signal, prior, () => undefined);
       const { roots, directory } = await workspaceOf(tenant.client, signal);
       const own = inWorkspace(resolved, directory, settings.home);
-      return options.open(own, tenant, signal, prior, roots);
+      return clientRoots.during(tenant.clientId, roots, (now) =>
+        options.open(own, tenant, signal, prior, now),
+      );
     },
     maxRunning: settings.maxRunningServers,
     logger,
@@ -136,6 +142,7 @@ export async function assemble(options: EngineOptions, events: Emitter<RuntimeEv
     admission,
     audit,
     content,
+    roots: clientRoots,
     supervisor,
     learner,
     learning,

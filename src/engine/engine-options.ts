@@ -17,14 +17,14 @@ export interface EngineOptions {
   /**
    * Opens a session with an upstream.
    * @param prior the revision it spoke when it was learnt.
-   * @param roots of the client whose own server it is, told while none of its calls waits.
+   * @param roots gives those of the client whose own server it is, told while none of its calls waits.
    */
   open(
     definition: ServerDefinition,
     tenant: Tenant,
     signal: AbortSignal,
     prior: string | undefined,
-    roots: unknown,
+    roots: () => unknown,
   ): Promise<UpstreamSession>;
   /** Resident memory in bytes of a process and all it started; undefined where that cannot be told. */
   familyMemory(pid: number): Promise<number | undefined>;

@@ -199,6 +199,10 @@ export class RuntimeEngine implements RuntimePort {
     return this.#parts.audit.request(input, context.caller, outcome);
   }
 
+  async roots_changed(_input: In<'roots_changed'>, context: OperationContext): Promise<Out<'roots_changed'>> {
+    return { told: await this.#parts.roots.changed(context) };
+  }
+
   async poll_task_result(
     input: In<'poll_task_result'>,
     context: OperationContext,

@@ -72,6 +72,10 @@ class WatchedSession implements UpstreamSession {
     return this.#outage.pass(options.signal, () => this.#session.request(method, params, options));
   }
 
+  tell(method: string): Promise<void> {
+    return this.#session.tell(method);
+  }
+
   subscribe(listener: (event: UpstreamEvent) => void): () => void {
     return this.#session.subscribe(listener);
   }

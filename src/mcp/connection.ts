@@ -23,6 +23,7 @@ import { type ClientWay, DirectCalls } from './direct-calls.js';
 import type { Expose } from './expose.js';
 import type { Exposure, Pin } from './exposure.js';
 import { NATIVE_METHODS, type Native } from './native.js';
+import { RootsNews } from './roots-news.js';
 import { Rounds } from './rounds.js';
 import { type Era, LIST_TTL_MS, makeServer } from './sdk-server.js';
 import { answerTask, callAsTask, registerTaskMethods, TASK_METHODS, withTaskSupport } from './tasks.js';
@@ -76,6 +77,7 @@ export class Connection implements McpConnection {
   /** Those that were asked something and whose transport is open. */
   readonly #servers = new Map<Server, Era>();
   readonly #rounds = new Rounds();
+  readonly #rootsNews: RootsNews;
   /** Upstream servers whose news concern this client. */
   readonly #used = new Set<string>();
   readonly #watched = new Set<string>();
@@ -99,6 +101,7 @@ export class Connection implements McpConnection {
         return name();
       },
     };
+    this.#rootsNews = new RootsNews(shared.port, this.caller, shared.options.workspace);
   }
 
   createServer(era: Era, method?: string): Server {
@@ -109,6 +112,7 @@ export class Connection implements McpConnection {
       this.#logLevel = params.level;
       return {};
     });
+    if (era === 'legacy') this.#rootsNews.follow(server);
     registerTaskMethods(server, era, (request, context) => this.#handle(server, era, request, context));
     // Registered handlers strip unknown fields and refuse content types of later revisions; the fallback passes both.
     // Without it the SDK answers an unknown method before it hands on, which over stateless HTTP makes it a 404.
@@ -153,6 +157,7 @@ export class Connection implements McpConnection {
     if (this.#closed) return;
     this.#closed = true;
     this.#rounds.close();
+    this.#rootsNews.close();
     // Closing a server aborts the signals of its requests.
     await Promise.allSettled([...this.#servers.keys()].map((server) => server.close()));
     this.#servers.clear();

@@ -18,6 +18,14 @@ export interface DirectCall {
   readonly way: ClientWay;
 }
 
+/** The way to a client on the stream of its session, of no request in particular. */
+export function wayBack(server: Server): Omit<ClientWay, 'signal'> {
+  return {
+    send: ((...given: Parameters<Server['request']>) => server.request(...given)) as ClientWay['send'],
+    notify: (notification) => server.notification(notification),
+  };
+}
+
 type Handle = (call: DirectCall) => Promise<Result | Payload>;
 type Answer = (message: JSONRPCResponse) => void;
 
@@ -32,14 +40,12 @@ const RESERVED = 'io.modelcontextprotocol/';
  */
 export class DirectCalls {
   readonly #handle: Handle;
-  readonly #send: ClientWay['send'];
-  readonly #notify: ClientWay['notify'];
+  readonly #back: Omit<ClientWay, 'signal'>;
   readonly #waiting = new Map<RequestId, CallSignal>();
 
   constructor(server: Server, handle: Handle) {
     this.#handle = handle;
-    this.#send = ((...given: Parameters<Server['request']>) => server.request(...given)) as ClientWay['send'];
-    this.#notify = (notification) => server.notification(notification);
+    this.#back = wayBack(server);
   }
 
   get waiting(): number {
@@ -55,7 +61,7 @@ export class DirectCalls {
     if (!isPlainCall(request) || this.#waiting.has(id)) return false;
     const signal = new CallSignal();
     this.#waiting.set(id, signal);
-    this.#handle({ request, way: { signal, send: this.#send, notify: this.#notify } }).then(
+    this.#handle({ request, way: { signal, send: this.#back.send, notify: this.#back.notify } }).then(
       (result) => {
         if (this.#settle(id, signal)) answer({ jsonrpc: '2.0', id, result: result as Result });
       },

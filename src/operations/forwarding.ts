@@ -39,6 +39,18 @@ export const listExposed = operation({
     ),
 });
 
+export const rootsChanged = operation({
+  name: 'roots_changed',
+  title: 'Say that the roots of a client have changed',
+  description: 'Asks the client for its roots and tells the servers that run for it alone.',
+  audience: 'face',
+  input: z.object({}),
+  /** How many servers were told. */
+  output: z.object({ told: z.int() }),
+  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
+  text: ({ told }) => `Told ${plural(told, 'server')}.`,
+});
+
 const forwardInput = z.object({
   server_name: serverName,
   method: z.string().min(1).max(256),

@@ -11,7 +11,7 @@ import {
   searchTools,
 } from './discovery.js';
 import { cancelTask, executeTool, listTasks, pollTaskResult } from './execution.js';
-import { forwardRequest, listExposed } from './forwarding.js';
+import { forwardRequest, listExposed, rootsChanged } from './forwarding.js';
 import {
   getStatistics,
   getStatus,
@@ -42,6 +42,7 @@ export const operations = {
   get_status: getStatus,
   list_exposed: listExposed,
   forward_request: forwardRequest,
+  roots_changed: rootsChanged,
   review_server: reviewServer,
 } as const;
 

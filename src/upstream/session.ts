@@ -74,6 +74,10 @@ export class Session implements UpstreamSession {
     return this.#peer.request(method, params, { ...options, meta: withoutEnvelope(options.meta) });
   }
 
+  tell(method: string): Promise<void> {
+    return this.#peer.notify(method);
+  }
+
   subscribe(listener: (event: UpstreamEvent) => void): () => void {
     return this.#events.subscribe(listener);
   }

@@ -99,6 +99,11 @@ export class StatelessSession implements UpstreamSession {
     });
   }
 
+  /** Each request says what concerns it; this revision has no notifications of clients but to cancel. */
+  tell(): Promise<void> {
+    return Promise.resolve();
+  }
+
   subscribe(listener: (event: UpstreamEvent) => void): () => void {
     return this.#options.events.subscribe(listener);
   }
