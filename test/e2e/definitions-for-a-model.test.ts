@@ -69,7 +69,9 @@ describe('DWN-11: what servers say of themselves, before a model', () => {
         const findings = (await at().command('doctor'))['findings'] as { message: string }[];
         expect(findings.map(({ message }) => message).join()).toContain('orders to the model');
       }
-      expect(textOf(await client.execute('s', 'echo'))).toBe('echo');
+      // What is odd to read can be called all the same, and its results stay as they are.
+      const [tool, said] = name === 'ansi-output' ? ['echo', 'echo'] : ['report_usage', 'Done. '];
+      expect(textOf(await client.execute('s', tool as string))).toContain(said);
     },
     60_000,
   );
