@@ -89,6 +89,12 @@ const GRAMMARS: Readonly<Record<string, readonly Grammar[]>> = {
   php: [{ plain: /^-n$/, target: 'file' }],
 };
 
+/** Modules that are there or usual with Python and take code, or a program, from arguments or input. */
+const CODE_MODULES = new Set(
+  `timeit code pdb bdb profile cProfile trace runpy doctest unittest zipapp ensurepip venv pip pipx uv idlelib asyncio site
+  IPython ptpython bpython coverage debugpy`.split(/\s+/),
+);
+
 /** What is wrong with the flags of a launcher, or undefined. Programs that are not listed have none that are known. */
 export function runtimeFlagProblem(program: string, given: readonly string[]): string | undefined {
   const grammars = GRAMMARS[program];
@@ -99,13 +105,16 @@ export function runtimeFlagProblem(program: string, given: readonly string[]): s
   );
   if (!grammar)
     return `${program} may only be started with ${grammars.map(({ verb }) => quoted(verb)).join(' or ')}`;
+  if (program === 'npm') {
+    const own = npmFlagBehind(args);
+    if (own !== undefined) return `npm would take ${quoted(own)} for itself: "--" must stand before it`;
+  }
   let i = grammar.verb?.split(' ').length ?? 0;
   for (; i < args.length; i++) {
     const arg = args[i] ?? '';
     const value = args[i + 1];
     if (!arg.startsWith('-') || arg === '-') return targetProblem(grammar, program, args.slice(i));
-    if (program === 'python' && arg === '-m')
-      return /^[A-Za-z_][\w.]*$/.test(value ?? '') ? undefined : `${quoted(value)} is no Python module`;
+    if (program === 'python' && arg === '-m') return moduleProblem(value);
     let problem: string | undefined;
     if (grammar.valued?.test(arg)) {
       problem = valueProblem(program, arg, value);
@@ -123,6 +132,24 @@ function verbFirst(args: readonly string[]): readonly string[] {
   return args[0] === '--directory' && args[2] === 'run'
     ? ['run', ...args.slice(0, 2), ...args.slice(3)]
     : args;
+}
+
+/** npm, unlike npx, reads its flags (`--call`, `--script-shell`) behind the name of a package too, up to `--`. */
+function npmFlagBehind(args: readonly string[]): string | undefined {
+  const end = args.indexOf('--');
+  const target = args.findIndex(
+    (arg, i) => i > 0 && !arg.startsWith('-') && !npx.valued?.test(args[i - 1] ?? ''),
+  );
+  return target < 0
+    ? undefined
+    : args.slice(target, end < 0 ? undefined : end).find((arg) => arg.startsWith('-'));
+}
+
+function moduleProblem(module: string | undefined): string | undefined {
+  if (!/^[A-Za-z_][\w.]*$/.test(module ?? '')) return `${quoted(module)} is no Python module`;
+  return CODE_MODULES.has((module ?? '').replace(/\..*$/, ''))
+    ? `python -m ${quoted(module)} runs whatever its arguments or its input say`
+    : undefined;
 }
 
 function valueProblem(program: string, flag: string, value: string | undefined): string | undefined {
@@ -145,11 +172,19 @@ function targetProblem(
   if (grammar.target === 'file')
     return posix.isAbsolute(target) || win32.isAbsolute(target) ? undefined : depends;
   if (grammar.target instanceof RegExp) return grammar.target.test(target) ? undefined : depends;
-  if (grammar.target === 'package') return undefined;
-  const name = programName(target);
+  if (grammar.target === 'package' && !canBeProgram(program, target)) return undefined;
+  const name = programName(target.replace(/(?<=[\w-])(@|==|\[).*$/, ''));
   if (isWrapper(name))
     return `${program} would start a shell or whatever the arguments of ${quoted(target)} say`;
   return runtimeFlagProblem(name, rest);
+}
+
+/**
+ * With a package named by a flag, what npx, uvx and the like are told to run may also be any program of this machine
+ * (`npx -p x sh -c ...`). `@scope/name`, `owner/name` and addresses are packages alone, and an image has its own programs.
+ */
+function canBeProgram(program: string, target: string): boolean {
+  return GRAMMARS[program]?.[0] !== container && (posix.isAbsolute(target) || !target.includes('/'));
 }
 
 /** A path that is not absolute, also as a `file:` address. A package may have a slash (`@scope/name`, `owner/name`). */

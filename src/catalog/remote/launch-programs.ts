@@ -5,9 +5,17 @@ const WRAPPERS = new Set(
   watch time timeout nice ionice stdbuf strace gdb ld.so vim vi emacs make eval exec command`.split(/\s+/),
 );
 
-/** Whether a program (by its name, see `programName`) is a shell or runs what its arguments say. */
+/** Tools of the system, which are no MCP servers and change, carry away or start what their arguments say. */
+const SYSTEM_TOOLS = new Set(
+  `rm rmdir unlink mv cp dd ln install chmod chown chgrp shred truncate tee split mkfs mount umount kill killall pkill shutdown
+  reboot halt poweroff systemctl launchctl service crontab at batch git tar zip unzip rsync scp sftp ftp nc ncat netcat socat
+  telnet lua luajit tclsh wish expect guile gcc cc clang mksh yash nu elvish xonsh toybox flock parallel screen tmux dpkg rpm
+  apt apt-get yum dnf brew snap pip pip3 gem cargo reg schtasks certutil bitsadmin msiexec`.split(/\s+/),
+);
+
+/** Whether a program (by its name, see `programName`) is a shell, runs what its arguments say, or is a tool of the system. */
 export function isWrapper(name: string): boolean {
-  return WRAPPERS.has(name);
+  return WRAPPERS.has(name) || SYSTEM_TOOLS.has(name);
 }
 
 /** What a command is, whatever its directory, version and extension: `C:\x\Python3.11.exe` -> `python`. */

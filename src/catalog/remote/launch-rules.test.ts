@@ -6,7 +6,7 @@ const problems = (line: string, env: Record<string, string> = {}) => {
   return programProblems({ command, args, env });
 };
 
-describe('what an index may have run', () => {
+describe('IDX-03: what an index may have run', () => {
   it.each([
     'npx -y @modelcontextprotocol/server-everything stdio -c x',
     'npx -y -p @scope/pkg some-bin --eval x',
@@ -14,6 +14,12 @@ describe('what an index may have run', () => {
     'bunx mcp-x',
     'bun x mcp-x',
     'npm exec -- mcp-x',
+    'npm exec -y -- mcp-x --call x',
+    'npm exec -y mcp-x stdio',
+    'npx -y mcp-x --call x',
+    'npx -y -p @scope/pkg @scope/find',
+    'uvx mcp-x==1.2 --port 1',
+    'uvx mcp-x[extra]@1.2',
     'pnpm dlx mcp-x',
     'uvx mcp-server-git --repository /tmp',
     'uvx --from git+https://github.com/owner/name mcp-x',
@@ -82,6 +88,25 @@ describe('what an index may have run', () => {
     'npx -p ../mcp-x x',
     'npx',
     'npm run x',
+    'npx -y -p mcp-x sh -c x',
+    'npx -y -p mcp-x /bin/sh -c x',
+    'npx -y -p mcp-x node -e x',
+    'npx -y node@22 -e x',
+    'npx -y -p mcp-x rm -rf /x',
+    'pnpm dlx -p mcp-x bash -c x',
+    'bunx -p mcp-x sh -c x',
+    'uvx --from mcp-x bash -c x',
+    'uv tool run --from mcp-x bash -c x',
+    'uv run rm -rf /x',
+    'uv run git -c alias.x=!x x',
+    '/opt/homebrew/bin/git -c alias.x=!x x',
+    'npm exec mcp-x --call x',
+    'npm exec -y mcp-x --script-shell=/x',
+    'npm exec mcp-x -c x -- y',
+    'python -m timeit x',
+    'python3 -u -m pdb -c x',
+    'uv run python -m timeit x',
+    'python -m pip install x',
     'npm exec -c x',
     'uvx --index-url http://evil mcp-x',
     'uvx --from ./x mcp-x',
@@ -134,6 +159,12 @@ describe('what an index may have run', () => {
     'PATH',
     'Path',
     'npm_config_registry',
+    'GoFlags',
+    'GOPROXY',
+    'CONTAINERS_CONF',
+    '_PYTHON_SYSCONFIGDATA_NAME',
+    'SSL_CERT_FILE',
+    'XDG_CONFIG_DIRS',
     'NPM_CONFIG_SCRIPT_SHELL',
     'NODE_PATH',
     'PIP_INDEX_URL',
@@ -153,7 +184,7 @@ describe('what an index may have run', () => {
   });
 });
 
-describe('where an index may have it connect', () => {
+describe('IDX-03: where an index may have it connect', () => {
   it.each(['https://example.com/mcp', 'http://localhost:3845/mcp', 'http://192.168.1.5:8000/mcp'])(
     '%s',
     (url) => {
@@ -171,6 +202,10 @@ describe('where an index may have it connect', () => {
     'http://0xa9fea9fe/',
     'http://[fe80::1]/',
     'http://[::ffff:169.254.169.254]/',
+    'http://[64:ff9b::169.254.169.254]/',
+    'http://[::169.254.169.254]/',
+    'http://100.100.100.200/',
+    'http://metadata.goog./',
     'http://metadata.google.internal/',
   ])('not: %s', (url) => {
     expect(addressProblems(url, {})).toHaveLength(1);

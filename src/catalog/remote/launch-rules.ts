@@ -95,7 +95,8 @@ function commandProblem(command: string): string | undefined {
   if (isPath && !absolute)
     return `the command ${quoted(command)} is a path that depends on the directory it is started in`;
   const name = programName(command);
-  if (isWrapper(name)) return `the command ${quoted(command)} starts a shell or whatever its arguments say`;
+  if (isWrapper(name))
+    return `the command ${quoted(command)} starts a shell or whatever its arguments say, or is a tool of the system`;
   const outside = isPath && !SYSTEM_DIRECTORIES.test(posix.normalize(command));
   if (outside || LAUNCHERS.has(name) || /mcp/i.test(name)) return undefined;
   return `the command ${quoted(command)} is neither a known launcher nor the name of an MCP server`;
@@ -103,10 +104,15 @@ function commandProblem(command: string): string | undefined {
 
 function linkLocal(hostname: string): boolean {
   const bare = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
-  if (isIP(bare) === 4) return bare.startsWith('169.254.') || bare === '0.0.0.0';
+  if (isIP(bare) === 4)
+    return bare.startsWith('169.254.') || bare === '0.0.0.0' || bare === '100.100.100.200';
   if (isIP(bare) === 6)
     return (
-      /^fe[89ab]/i.test(bare) || bare === '::' || /^::ffff:a9fe:/i.test(bare) || bare === 'fd00:ec2::254'
+      /^fe[89ab]/i.test(bare) ||
+      bare === '::' ||
+      // 169.254.x.y as it is written in IPv6: mapped, compatible, or behind NAT64.
+      /:a9fe:[0-9a-f]{1,4}$/i.test(bare) ||
+      /^fd00:ec2:/i.test(bare)
     );
-  return bare === 'metadata.google.internal' || bare === 'metadata';
+  return /^(metadata|metadata\.goog|metadata\.google\.internal)$/.test(bare);
 }
