@@ -3,6 +3,7 @@ import type { OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import type { Payload } from '../core/payload.js';
 import type { RuntimePort } from '../operations/table.js';
+import { cleanOffers } from './clean-offers.js';
 import { unexpected } from './error-result.js';
 import { exposedNames, type Named } from './exposed-names.js';
 import type { Exposed, Exposure } from './exposure.js';
@@ -65,7 +66,8 @@ export class Native {
     const list = LISTS[method];
     if (only && whole.length === 1 && this.#exposure.direct) {
       if (list && only.capabilities[list.capability] === undefined) return { [list.key]: [] };
-      return this.forward(only.server, method, params, context);
+      const answer = await this.forward(only.server, method, params, context);
+      return list ? cleanAnswer(answer, list.key) : answer;
     }
     if (list) return { [list.key]: await this.#list(method, list, whole, context) };
     if (method === 'prompts/get') return this.#getPrompt(params, whole, context);
@@ -123,7 +125,7 @@ export class Native {
     for (let page = 0; page < MAX_PAGES; page += 1) {
       const payload = await this.forward(server, method, cursor === undefined ? {} : { cursor }, context);
       const value = payload.value as Item;
-      if (Array.isArray(value[key])) items.push(...(value[key] as Item[]));
+      if (Array.isArray(value[key])) items.push(...(cleanOffers(key, value[key]) as Item[]));
       cursor = value['nextCursor'];
       if (typeof cursor !== 'string' || cursor === '') break;
     }
@@ -184,6 +186,15 @@ export class Native {
     }
     throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'Resource not found', { uri });
   }
+}
+
+/** One page of a list, with its texts as they may stand before a model. */
+function cleanAnswer(answer: Payload, key: string): Answer {
+  const value = (answer.value ?? {}) as Item;
+  const items = value[key];
+  if (!Array.isArray(items)) return answer;
+  const clean = cleanOffers(key, items);
+  return clean === items ? answer : { ...value, [key]: clean };
 }
 
 const namesOf = <T extends Named>(things: readonly T[]): Map<string, T> =>

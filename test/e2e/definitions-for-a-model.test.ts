@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { hostile } from '../support/processes.js';
+import { eventually, fixture, hostile } from '../support/processes.js';
 import { rawClient } from '../support/raw-client.js';
 import { bin, good, node, type RuntimeClient, textOf, workplace } from '../support/runtime.js';
 
@@ -35,6 +35,30 @@ async function readAll(client: RuntimeClient, server_name: string): Promise<unkn
 
 describe('DWN-11: what servers say of themselves, before a model', () => {
   const at = workplace();
+
+  it.each([
+    ['--pin', 's'],
+    ['--expose', 'direct'],
+  ])(
+    'resources and prompts through %s %s: nothing that cannot be seen, nothing too long; good ones can be used',
+    async (...args) => {
+      at().servers({ s: node(fixture('poisoned-offers.mjs')) });
+      const client = await at().client({ args });
+      // Until the server was asked what it has, there is none of it.
+      await eventually(async () => (await client.sdk.listPrompts()).prompts.length > 0, 20_000);
+      const { prompts } = await client.sdk.listPrompts();
+      const { resources } = await client.sdk.listResources();
+      const { resourceTemplates } = await client.sdk.listResourceTemplates();
+      expect([prompts.length, resources.length, resourceTemplates.length]).toEqual([1, 1, 1]);
+      for (const text of texts([prompts, resources, resourceTemplates])) {
+        expect(UNSEEN.exec(text), JSON.stringify(text.slice(0, 200))).toBeNull();
+        expect(Buffer.byteLength(text)).toBeLessThanOrEqual(2_048);
+      }
+      const { messages } = await client.sdk.getPrompt({ name: prompts[0]?.name ?? '' });
+      expect(messages).toMatchObject([{ content: { text: 'good' } }]);
+    },
+    60_000,
+  );
 
   it.each(['poisoned-description', 'ansi-output'])(
     '%s: nothing that cannot be seen, nothing too long, by no way; what is odd is told',
