@@ -118,8 +118,9 @@ describe('DWN-10: what is found, listed and called is what was approved', () => 
         let lost = false;
         const offer = (next: Forms) => {
           if (fresh) {
-            const held = learnt.map(({ waits }) => new Map(waits));
-            const isHeld = (name: string, version: number) => held.some((one) => one.get(name) === version);
+            const held = learnt.map(({ approved, waits }) => ({ approved, waits: new Map(waits) }));
+            const isHeld = (name: string, version: number) =>
+              held.some((one) => one.waits.has(name) && one.approved.get(name) !== version);
             for (const one of learnt) one.waits.clear();
             const approved = new Map([...next].filter(([name, version]) => !isHeld(name, version)));
             learnt.push({ approved, waits: new Map() });
@@ -211,6 +212,20 @@ describe('DWN-10: what is found, listed and called is what was approved', () => 
     record(tool('alpha', 1), tool('beta', 1));
     expect(await found(catalog)).toEqual(['alpha', 'beta']);
     expect(rows.waiting()).toEqual([]);
+    close();
+  });
+
+  it('editing a definition approves nothing that waits or was taken back, in no other form either', async () => {
+    const { catalog, pins, close } = open(folder);
+    catalog.setDefinitions([definition('0')]);
+    const record = (...tools: ListedTool[]) => catalog.record('s', { identity, tools, problems: [] });
+    record(tool('alpha', 1), tool('beta', 1), tool('gamma', 1));
+    record(tool('alpha', 2), tool('beta', 1), tool('gamma', 2));
+    new ToolPinRows(pins).revoke('s', 'beta');
+    catalog.setDefinitions([definition('1')]);
+    record(tool('alpha', 3), tool('beta', 3), tool('gamma', 1));
+    expect(await found(catalog)).toEqual(['gamma']);
+    expect(new ToolPinRows(pins).waiting()).toMatchObject([{ tool: 'alpha' }, { tool: 'beta' }]);
     close();
   });
 

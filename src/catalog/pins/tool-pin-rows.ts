@@ -78,24 +78,21 @@ export class ToolPinRows {
 
   /**
    * The first list of a definition is approved as it is, but for what waited for approval under another definition of
-   * the server: editing an entry approves nothing that somebody is still to look at.
+   * the server, in whatever form it is now: editing an entry approves no tool that somebody is still to look at.
    */
   first(server: string, scope: string, tools: readonly HashedTool[]): void {
     const { sql } = this.#db;
     sql.transaction(() => {
       // Another engine of the home may have been faster.
       if (sql.get('SELECT 1 FROM tool_scopes WHERE server = ? AND scope = ?', server, scope)) return;
-      const held = new Set(
-        sql
-          .all<{ offered_hash: string }>(
-            'SELECT offered_hash FROM tool_pins WHERE server = ? AND offered_hash IS NOT NULL',
-            server,
-          )
-          .map((row) => row.offered_hash),
+      const held = sql.all<Pick<Row, 'tool' | 'approved_hash'>>(
+        'SELECT tool, approved_hash FROM tool_pins WHERE server = ? AND offered_hash IS NOT NULL',
+        server,
       );
       for (const { tool, hash } of tools) {
-        if (held.has(hash)) this.#put(server, scope, tool, { offered: hash });
-        else this.#put(server, scope, tool, { approved: hash });
+        // By its name: one more letter in the description would make another form of what waits.
+        const isHeld = held.some((row) => row.tool === tool.name && row.approved_hash !== hash);
+        this.#put(server, scope, tool, isHeld ? { offered: hash } : { approved: hash });
       }
       sql.run(
         'UPDATE tool_pins SET offered = NULL, offered_hash = NULL WHERE server = ? AND scope <> ?',
