@@ -12,6 +12,7 @@ const repeatable = new Set([
   'prompts/list',
   'resources/list',
   'resources/templates/list',
+  'tasks/get',
 ]);
 
 export interface RetryOptions {

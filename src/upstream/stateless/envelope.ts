@@ -10,7 +10,11 @@ export function envelope(clientInfo: ClientInfo, client: ClientLink | undefined)
   return {
     [`${PREFIX}protocolVersion`]: STATELESS_VERSION,
     [`${PREFIX}clientInfo`]: clientInfo,
-    [`${PREFIX}clientCapabilities`]: client === undefined ? {} : bridgedPart(client.capabilities),
+    [`${PREFIX}clientCapabilities`]: {
+      ...(client === undefined ? {} : bridgedPart(client.capabilities)),
+      // A server may answer a call with a task: tasks.ts
+      extensions: { [`${PREFIX}tasks`]: {} },
+    },
     ...(client?.logLevel === undefined ? {} : { [`${PREFIX}logLevel`]: client.logLevel }),
   };
 }

@@ -50,14 +50,24 @@ export function declaredHeaders(
   return fault === undefined ? { declarations } : { fault };
 }
 
+/** What stands in `Mcp-Name`, so that what is between can route by it. */
+const NAMES: Readonly<Record<string, string>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+  'tasks/get': 'taskId',
+  'tasks/update': 'taskId',
+  'tasks/cancel': 'taskId',
+};
+
 /** Headers that say of a request what its body says. */
 export function standardHeaders(
   method: string,
   params: Readonly<Record<string, unknown>> | undefined,
   declarations: readonly HeaderDeclaration[] = [],
 ): Record<string, string> {
-  const name = method === 'resources/read' ? params?.['uri'] : params?.['name'];
-  const named = ['tools/call', 'prompts/get', 'resources/read'].includes(method) && typeof name === 'string';
+  const name = params?.[NAMES[method] ?? ''];
+  const named = typeof name === 'string';
   const headers: Record<string, string> = {
     'mcp-method': method,
     ...(named ? { 'mcp-name': encoded(name) } : {}),

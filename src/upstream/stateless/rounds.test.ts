@@ -49,6 +49,13 @@ describe('rounds with a stateless server', () => {
     expect((await run('x', client({ round: {} }))).value).toMatchObject({ requestState: 'x' });
   });
 
+  it('says in a header which task a request is for', () => {
+    expect(standardHeaders('tasks/update', { taskId: 'a 1', inputResponses: {} })).toEqual({
+      'mcp-method': 'tasks/update',
+      'mcp-name': 'a 1',
+    });
+  });
+
   it('says arguments in headers where the schema declares it', () => {
     const schema = { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } } };
     const found = declaredHeaders(schema);

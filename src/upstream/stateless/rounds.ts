@@ -5,7 +5,7 @@ import { askOwner } from '../bridge.js';
 import { protocolBroken } from '../errors.js';
 
 /** A server that asks on and on is told no (DWN-15). */
-const MAX_ROUNDS = 10;
+export const MAX_ROUNDS = 10;
 const MAX_STATE_BYTES = 64 * 1_024;
 const MAX_REQUESTS = 32;
 const MARK = Buffer.from('"input_required"');
@@ -35,7 +35,7 @@ export async function inRounds(params: Params, options: RoundsOptions): Promise<
     const { inputRequests, requestState } = wanted;
     if (typeof requestState === 'string' && Buffer.byteLength(requestState) > MAX_STATE_BYTES)
       throw protocolBroken(server, method, `its requestState is larger than ${MAX_STATE_BYTES} bytes`);
-    const inputResponses = await answers(inputRequests, options);
+    const inputResponses = await answersOf(inputRequests, options);
     result = await send({
       ...params,
       inputResponses,
@@ -68,9 +68,10 @@ function inputRequired(result: Payload): Wanted | undefined {
   return { inputRequests: inputRequests as Record<string, unknown>, requestState };
 }
 
-async function answers(
+/** Asks the client all of it. @throws RuntimeError UPSTREAM_ERROR when it refuses, or cannot be asked. */
+export async function answersOf(
   requests: Readonly<Record<string, unknown>>,
-  { server, method, client, answerMs }: RoundsOptions,
+  { server, method, client, answerMs }: Omit<RoundsOptions, 'send'>,
 ): Promise<Record<string, unknown>> {
   const entries = Object.entries(requests);
   if (entries.length > MAX_REQUESTS)

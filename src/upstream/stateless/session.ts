@@ -16,6 +16,7 @@ import { envelope, withoutEnvelope } from './envelope.js';
 import { declaredHeaders, type HeaderDeclaration, standardHeaders } from './headers.js';
 import { inRounds } from './rounds.js';
 import { Subscription } from './subscription.js';
+import { untilTaskEnds } from './tasks.js';
 
 export interface StatelessOptions {
   readonly server: string;
@@ -80,7 +81,7 @@ export class StatelessSession implements UpstreamSession {
     return this.request('tools/call', { name, arguments: args }, options) as Promise<Payload<CallToolResult>>;
   }
 
-  request(
+  async request(
     method: string,
     params: Readonly<Record<string, unknown>> | undefined,
     options: RequestOptions,
@@ -88,14 +89,22 @@ export class StatelessSession implements UpstreamSession {
     // Clients of earlier revisions subscribe by a request that this one does not have.
     if (method === 'resources/subscribe' || method === 'resources/unsubscribe') {
       this.#subscription.watch(String(params?.['uri']), method === 'resources/subscribe');
-      return Promise.resolve(Payload.fromValue({}));
+      return Payload.fromValue({});
     }
-    return inRounds(params ?? {}, {
-      server: this.#options.server,
+    const { server, answerMs, peer } = this.#options;
+    const { client } = options;
+    const begun = performance.now();
+    const send = (full: Readonly<Record<string, unknown>>) => this.#send(method, full, options);
+    const answer = await inRounds(params ?? {}, { server, method, client, answerMs, send });
+    return untilTaskEnds(answer, {
+      server,
       method,
-      client: options.client,
-      answerMs: this.#options.answerMs,
-      send: (full) => this.#send(method, full, options),
+      client,
+      answerMs,
+      request: options,
+      begun,
+      isOpen: () => peer.isOpen,
+      send: (step, full, request) => this.#send(step, full, request),
     });
   }
 
