@@ -154,7 +154,7 @@ describe('a client that reads a server through us reads what a direct client rea
     expect((await through.request('tasks/get', { taskId })).result).toMatchObject({ taskId });
     await eventually(
       async () => (await through.request('tasks/get', { taskId })).result.status === 'input_required',
-      30_000,
+      60_000,
     );
     const { result } = await through.request('tasks/result', { taskId });
     expect(JSON.stringify(result.content)).toContain('otters');
