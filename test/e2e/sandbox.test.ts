@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -127,6 +127,39 @@ describe('a sandbox', () => {
   );
 
   it.skipIf(whyNot !== '')(
+    'BOX-01: what is hidden stays hidden within what may be read or written, through a link too',
+    async () => {
+      const place = at();
+      const [data, link] = [join(place.folder, 'data'), join(place.folder, 'link')];
+      const secret = join(data, 'secret');
+      mkdirSync(secret, { recursive: true });
+      writeFileSync(join(secret, 'key'), 'hunter2');
+      symlinkSync(data, link);
+      const { folder } = place;
+      place.servers({
+        // All of it, and with it the home of mcp-runtime.
+        wide: { ...looking(), sandbox: { write: [folder], read: OURS, hide: [secret] } },
+        reads: { ...looking(), sandbox: { read: [folder, ...OURS], hide: [`${data}/./secret/`] } },
+        linked: { ...looking(), sandbox: { write: [link], read: OURS, hide: [join(link, 'secret')] } },
+      });
+      const client = await place.client();
+      const tries = async (server: string) => ({
+        data: await ask(client, server, 'write', { path: join(data, server) }),
+        key: await ask(client, server, 'read', { path: join(secret, 'key') }),
+        own: await ask(client, server, 'write', { path: 'own' }),
+        home: await ask(client, server, 'read', { path: join(place.home, 'catalog.db') }),
+        policy: await ask(client, server, 'write', { path: join(place.home, 'policy.json') }),
+      });
+      const hidden = { key: 'ENOENT', own: 'written', home: 'ENOENT' };
+      expect(await tries('wide')).toMatchObject({ ...hidden, data: 'written' });
+      expect(await tries('reads')).toMatchObject({ ...hidden, data: 'EROFS' });
+      expect(await tries('linked')).toMatchObject({ ...hidden, data: 'written' });
+      expect(existsSync(join(place.home, 'policy.json'))).toBe(false);
+    },
+    60_000,
+  );
+
+  it.skipIf(whyNot !== '')(
     'BOX-02: an engine that is killed leaves nothing of it behind',
     async () => {
       const place = at();
@@ -177,6 +210,29 @@ describe('a sandbox', () => {
     await client.close();
     // Ours to remove, like every container that a definition runs.
     expect(runs(docker, 'rm')).toHaveLength(1);
+  }, 60_000);
+
+  it('BOX-03: docker: what is hidden is covered within what the container is given', async () => {
+    const place = at();
+    const docker = fakeDocker(place.folder);
+    const secret = join(place.folder, 'mine', 'secret');
+    mkdirSync(secret, { recursive: true });
+    symlinkSync(join(place.folder, 'mine'), join(place.folder, 'link'));
+    place.servers({
+      boxed: { ...looking(), sandbox: { docker: 'node:22', write: ['.'], read: ['link'], hide: [secret] } },
+    });
+    const env = { PATH: `${docker}:${place.env['PATH']}` };
+    const client = await place.client({ env });
+    await ask(client, 'boxed', 'look');
+    const [argv = []] = runs(docker);
+    expect(argv).toEqual(
+      expect.arrayContaining([
+        `--tmpfs=${secret}`,
+        `--tmpfs=${place.folder}/link/secret`,
+        `--tmpfs=${place.home}`,
+      ]),
+    );
+    await client.close();
   }, 60_000);
 
   it('BOX-04: what cannot be had is refused and said, never left out', async () => {

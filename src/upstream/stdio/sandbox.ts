@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { platform } from 'node:process';
 import { RuntimeError } from '../../core/errors.js';
@@ -24,10 +24,7 @@ const RESOLVER = '/run/systemd/resolve';
  * written, nothing else of this machine, and gets its environment by name.
  * @throws RuntimeError SERVER_START_FAILED where there is no docker.
  */
-export function inContainer(
-  definition: StdioDefinition,
-  { path, cwd }: Omit<Place, 'hide'>,
-): StdioDefinition {
+export function inContainer(definition: StdioDefinition, { path, cwd, hide }: Place): StdioDefinition {
   const { name, sandbox, command, args, env } = definition;
   if (sandbox?.docker === undefined) return definition;
   if (locate('docker', undefined, path) === undefined)
@@ -57,6 +54,7 @@ export function inContainer(
       ...(sandbox.network ? [] : ['--network=none']),
       ...sandbox.read.map((one) => `--volume=${one}:${one}:ro`),
       ...[...new Set(mounts)].map((one) => `--volume=${one}:${one}`),
+      ...covers([...mounts, ...sandbox.read], [...hide, ...sandbox.hide]).map((one) => `--tmpfs=${one}`),
       ...(cwd === undefined ? [] : [`--workdir=${cwd}`]),
       ...Object.keys(env).map((variable) => `--env=${variable}`),
       sandbox.docker,
@@ -89,7 +87,13 @@ export function inBubblewrap(
   const missing = [...write, ...sandbox.read].find((one) => !existsSync(one));
   if (missing !== undefined)
     throw unavailable(name, `${missing} does not exist`, 'Make it, or take it out of "write" and "read".');
-  const hidden = [...SOCKETS, ...place.hide, ...sandbox.hide].filter((one) => existsSync(one));
+  const mounts = [
+    ...existing(SOCKETS).map(hidden),
+    ...(sandbox.network && existsSync(RESOLVER) ? [bound('--ro-bind', RESOLVER)] : []),
+    ...sandbox.read.map((one) => bound('--ro-bind', one)),
+    ...write.map((one) => bound('--bind', one)),
+    ...existing([...place.hide, ...sandbox.hide]).map(hidden),
+  ].sort((one, other) => depthOf(one.at) - depthOf(other.at));
   return {
     command: program,
     args: [
@@ -105,16 +109,49 @@ export function inBubblewrap(
       '/dev',
       '--proc',
       '/proc',
-      ...hidden.flatMap((one) => ['--tmpfs', one]),
-      ...(sandbox.network ? ['--ro-bind-try', RESOLVER, RESOLVER] : []),
-      ...sandbox.read.flatMap((one) => ['--ro-bind', one, one]),
-      ...write.flatMap((one) => ['--bind', one, one]),
+      ...mounts.flatMap(({ words }) => words),
       ...(place.cwd === undefined ? [] : ['--chdir', place.cwd]),
       '--',
       inner.command,
       ...inner.args,
     ],
   };
+}
+
+/**
+ * What is laid over one directory. They are sorted by depth, since a later one covers what it lies on: so what is hidden
+ * stays hidden within what may be read or written, and what is said of a directory within a hidden one counts.
+ */
+interface Mount {
+  /** Without links: a link would lead around what covers the place it means. */
+  readonly at: string;
+  readonly words: readonly string[];
+}
+
+function hidden(path: string): Mount {
+  const at = realpathSync(path);
+  return { at, words: ['--tmpfs', at] };
+}
+
+function bound(how: '--bind' | '--ro-bind', path: string): Mount {
+  const at = realpathSync(path);
+  return { at, words: [how, at, at] };
+}
+
+const depthOf = (path: string): number => path.split('/').length;
+
+const existing = (paths: readonly string[]): string[] => paths.filter((one) => existsSync(one));
+
+/** Where a container sees what is to be hidden, if it does: within what it is given of this machine. */
+function covers(mounts: readonly string[], hide: readonly string[]): string[] {
+  const real = existing(mounts).map((one) => ({ one, at: realpathSync(one) }));
+  const seen = existing(hide).flatMap((path) => {
+    const at = realpathSync(path);
+    return real
+      .filter((mount) => at.startsWith(`${mount.at}/`))
+      .map((mount) => mount.one + at.slice(mount.at.length));
+  });
+  return [...new Set(seen)];
 }
 
 function unavailable(server: string, why: string, hint: string): RuntimeError {
