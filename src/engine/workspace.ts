@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { ClientLink } from '../core/client-link.js';
 import type { ServerDefinition, StdioDefinition } from '../core/server.js';
@@ -5,6 +6,8 @@ import { deadline, untilAborted } from '../lib/abort.js';
 
 /** A client that does not answer at once is not waited for: the server starts without. */
 const ROOTS_MS = 3_000;
+/** More of them are not looked at for one that is here. */
+const MAX_ROOTS = 32;
 const PLACEHOLDER = /\$\{workspace(?:Root|Folder)\}/g;
 
 /** Where a client works. */
@@ -25,10 +28,19 @@ export async function workspaceOf(client: ClientLink | undefined, signal: AbortS
     () => undefined,
   );
   const roots = (answered as { roots?: unknown } | undefined)?.roots;
-  const paths = (Array.isArray(roots) ? roots : []).flatMap((root) =>
-    pathOf((root as { uri?: unknown })?.uri),
-  );
-  return { roots: Array.isArray(roots) ? roots : undefined, directory: paths[0] ?? own };
+  if (!Array.isArray(roots)) return { roots: undefined, directory: own };
+  const paths = roots.slice(0, MAX_ROOTS).flatMap((root) => pathOf((root as { uri?: unknown } | null)?.uri));
+  const found = await untilAborted(firstDirectory(paths), limit.signal).catch(() => undefined);
+  return { roots, directory: found ?? own };
+}
+
+/** A client over HTTP may be on another machine: what it names need not be here. */
+async function firstDirectory(paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) {
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isDirectory()) return path;
+  }
+  return undefined;
 }
 
 /**
