@@ -1,9 +1,10 @@
+import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterEach, describe, expect, it } from 'vitest';
-import { eventually, fixture } from '../support/processes.js';
+import { eventually, fixture, readEvents, startHttpFixture } from '../support/processes.js';
 import { type RawClient, rawClient } from '../support/raw-client.js';
-import { bin, node, workplace } from '../support/runtime.js';
+import { bin, node, textOf, workplace } from '../support/runtime.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: a test looks into answers of every shape
 type Answer = any;
@@ -139,6 +140,21 @@ describe('a server of 2026-07-28 that makes tasks of its calls', () => {
     const done = await poll({ 2: accept('blue') });
     expect(done.status).toBe('completed');
     expect(JSON.stringify(done)).toContain('Ann');
+  }, 60_000);
+
+  it('over HTTP says in a header which task it asks for, and asks again when the server is busy', async () => {
+    const place = at();
+    const log = join(place.folder, 'http.events');
+    const server = await startHttpFixture(fixture('task-server.mjs'), ['--http'], { HOSTILE_LOG: log });
+    try {
+      place.servers({ http: { url: `http://127.0.0.1:${server.port}/mcp` } });
+      const client = await place.client();
+      expect(textOf(await client.execute('http', 'slow'))).toBe('slow is done');
+      const looks = readEvents(log).filter((event) => event['method'] === 'tasks/get');
+      expect(looks.map(({ name }) => name)).toEqual(Array(4).fill('task-1'));
+    } finally {
+      await server.stop();
+    }
   }, 60_000);
 
   it('is the same where its tools are shown as ours', async () => {

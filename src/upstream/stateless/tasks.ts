@@ -5,6 +5,7 @@ import type { RequestOptions } from '../../core/upstream.js';
 import { sleep, untilAborted } from '../../lib/abort.js';
 import { protocolBroken, upstreamError } from '../errors.js';
 import { recordOf } from '../handshake.js';
+import { scanMessage } from '../json-scan.js';
 import { cancelled } from '../pending.js';
 import { answersOf, MAX_ROUNDS } from './rounds.js';
 
@@ -87,15 +88,15 @@ class Watch {
     this.#options = options;
   }
 
-  async untilEnded(created: Fields): Promise<Fields> {
+  async untilEnded(created: Fields): Promise<Payload> {
     const { request } = this.#options;
-    let task = created;
     // What is said of a new task lacks its result and its questions, whatever its status.
     if (created['status'] === 'working') await this.#wait(created);
     for (;;) {
-      task = recordOf((await this.#send('tasks/get', {})).value);
+      const answer = await this.#send('tasks/get', {});
+      const task = recordOf(answer.value);
       if (task['status'] === 'input_required') await this.#answer(recordOf(task['inputRequests']));
-      else if (task['status'] !== 'working') return task;
+      else if (task['status'] !== 'working') return answer;
       const { statusMessage } = task;
       if (typeof statusMessage === 'string' && statusMessage !== this.#said) {
         this.#said = statusMessage;
@@ -151,10 +152,15 @@ class Watch {
 }
 
 /** What the call came to. */
-function resultOf(task: Fields, { server }: TaskOptions): Payload {
-  const { status, result, error, statusMessage } = task;
-  if (status === 'completed' && typeof result === 'object' && result !== null)
-    return Payload.fromValue(result);
+function resultOf(ended: Payload, { server }: TaskOptions): Payload {
+  const { status, result, error, statusMessage } = recordOf(ended.value);
+  if (status === 'completed') {
+    const span = scanMessage(ended.bytes).members.result;
+    if (span === undefined || recordOf(result) !== result)
+      throw protocolBroken(server, 'tasks/get', 'its completed task has no result');
+    // As it came, numbers that JavaScript cannot hold too.
+    return Payload.fromBytes(ended.bytes.subarray(span.start, span.end));
+  }
   if (status !== 'failed' && status !== 'cancelled')
     throw protocolBroken(
       server,
