@@ -231,12 +231,13 @@ export class RuntimeEngine implements RuntimePort {
     const { gate, supervisor, executor, content, learning } = this.#parts;
     const sight = gate.sight(caller);
     const { items, bytes } = content.statistics(caller.principal);
+    const { calls, failed } = executor.counts(caller.principal);
     return {
       servers: sight.entries().length,
       tools: sight.toolCount,
       running: supervisor.running().filter(({ server }) => sight.get(server)).length,
-      calls: executor.calls,
-      failed_calls: executor.failedCalls,
+      calls,
+      failed_calls: failed,
       tasks: this.#taskCounts(caller.principal),
       content: { items, bytes },
       learning: { waiting: learning.pending, failed: learning.failed },

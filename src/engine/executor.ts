@@ -17,6 +17,8 @@ import { callAsTask, mustBeTask } from './upstream-task.js';
 
 /** How long a call of a known tool waits for the list of a server that was just started, ms. */
 const LIST_PATIENCE_MS = 10_000;
+/** Principals whose calls are counted; an issuer may name any number. */
+const MOST_COUNTED = 1_000;
 
 /** One call of a tool, ready to be run now or later. */
 export interface Call extends Asker {
@@ -57,8 +59,7 @@ export class Executor {
   readonly #content: ContentManager;
   readonly #autoStart: boolean;
   readonly #logLevels = new LogLevels();
-  calls = 0;
-  failedCalls = 0;
+  readonly #counts = new Map<string, { calls: number; failed: number }>();
 
   constructor(parts: {
     catalog: Catalog;
@@ -114,7 +115,7 @@ export class Executor {
 
   /** Calls the tool, starting its server if needed. The time-out counts from when the server is ready. */
   run(call: Call, options: CallOptions): Promise<Payload<CallToolResult>> {
-    return this.#counted(async () => {
+    return this.#counted(call.principal, async () => {
       this.check(call.server, call.tool, call);
       const leasing = this.#lease(call, options);
       using lease = leasing instanceof Promise ? await leasing : leasing;
@@ -137,7 +138,7 @@ export class Executor {
 
   /** Sends any request to a server, under the same rules; its result as it came. */
   forward(request: Forward, options: CallOptions): Promise<Payload> {
-    return this.#counted(async () => {
+    return this.#counted(request.principal, async () => {
       const { server, method, params } = request;
       const tool = method === 'tools/call' ? nameOf(params) : undefined;
       this.check(server, tool, request);
@@ -166,12 +167,24 @@ export class Executor {
     return this.#logLevels.apply(lease.session, client, signal)?.then(() => lease) ?? lease;
   }
 
-  async #counted<T>(work: () => Promise<T>): Promise<T> {
-    this.calls += 1;
+  /** Of this principal alone: how much others do is theirs. */
+  counts(principal: string): { readonly calls: number; readonly failed: number } {
+    return this.#counts.get(principal) ?? { calls: 0, failed: 0 };
+  }
+
+  async #counted<T>(principal: string, work: () => Promise<T>): Promise<T> {
+    const known = this.#counts.get(principal);
+    const count = known ?? { calls: 0, failed: 0 };
+    if (!known) {
+      const [oldest] = this.#counts.keys();
+      if (oldest !== undefined && this.#counts.size >= MOST_COUNTED) this.#counts.delete(oldest);
+      this.#counts.set(principal, count);
+    }
+    count.calls += 1;
     try {
       return await work();
     } catch (error) {
-      this.failedCalls += 1;
+      count.failed += 1;
       throw error;
     }
   }

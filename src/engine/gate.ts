@@ -160,7 +160,7 @@ class JudgedSight implements Sight {
     const entry = this.require(name);
     if (this.isWhole(name)) return entry;
     throw new RuntimeError('FORBIDDEN', `Only tools of the server "${name}" may be used here.`, {
-      hint: 'Its resources and prompts need a rule that allows the whole server.',
+      hint: 'Its resources and prompts, and to stop it, need a rule or token for the whole server.',
     });
   }
 

@@ -22,6 +22,8 @@ export async function manageServer(
   });
   tools();
   if (input.action === 'shutdown') {
+    // It ends for everybody: a token for some of its tools, or for reading, is none for that.
+    if (caller.restriction !== undefined) gate.sight(caller).requireWhole(name);
     const { ran } = await supervisor.stop(name);
     return answer('stopped', !ran);
   }

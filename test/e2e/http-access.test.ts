@@ -210,6 +210,31 @@ describe('HTP-02: who may ask', () => {
     });
     expect(mine.structuredContent.status).toBe('completed');
   });
+
+  it('what one holder does is counted for it alone, and who may use a part of a server does not stop it', async () => {
+    place().servers({ good: good() });
+    const { token: first } = await create('ada');
+    const { url } = await serve();
+    const connected = async (...scope: string[]) =>
+      connect(url, (await create(...(scope as [string]))).token);
+    const ada = await connect(url, first);
+    const bea = await connected('bea', '--server', 'good');
+    const cy = await connected('cy', '--server', 'good', '--read-only');
+    const dan = await connected('dan', '--tool', 'good/*cho');
+    const echo = { server_name: 'good', tool_name: 'echo', arguments: { text: 'x' } };
+    await ada.call('execute_tool', echo);
+    const counted = async (one: typeof ada) => (await one.call('get_statistics')).structuredContent.calls;
+    expect(await counted(ada)).toBe(1);
+    expect(await Promise.all([bea, cy].map(counted))).toEqual([0, 0]);
+    const shutdown = { server_name: 'good', action: 'shutdown' };
+    for (const one of [cy, dan]) {
+      const { structuredContent } = await one.call('manage_server', shutdown);
+      expect(structuredContent).toMatchObject({ error: { code: 'FORBIDDEN' } });
+    }
+    expect((await ada.call('list_running_servers')).structuredContent.servers).toHaveLength(1);
+    const stopped = await bea.call('manage_server', shutdown);
+    expect(stopped.structuredContent).toMatchObject({ state: 'stopped' });
+  }, 60_000);
 });
 
 describe('HTP-02: tokens of an issuer', () => {
