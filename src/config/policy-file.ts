@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
 import type { Policy } from '../core/policy.js';
+import { isDangling } from '../lib/dangling.js';
 import { parsePolicy } from './policy.js';
 
 /** What the policy file says. */
@@ -17,7 +18,8 @@ export async function readPolicyFile(path: string): Promise<PolicyFile> {
   try {
     return parsePolicyFile(path, await readFile(path, 'utf8'));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { path, policy: undefined, problems: [] };
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && !(await isDangling(path)))
+      return { path, policy: undefined, problems: [] };
     const why = error instanceof Error ? error.message : String(error);
     return { path, policy: undefined, problems: [`The policy file ${path} cannot be read: ${why}.`] };
   }

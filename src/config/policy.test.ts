@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parsePolicy } from './policy.js';
-import { parsePolicyFile } from './policy-file.js';
+import { parsePolicyFile, readPolicyFile } from './policy-file.js';
 import { parseServersFile } from './servers-file.js';
 
 describe('parsePolicy', () => {
@@ -77,5 +80,19 @@ describe('the files', () => {
         message: expect.stringContaining('policy: "alow" is not known (did you mean "allow"?)'),
       },
     ]);
+  });
+
+  it('POL-04: a link to a policy that is gone is no missing policy, which would allow everything', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'policy-'));
+    try {
+      const path = join(folder, 'policy.json');
+      expect(await readPolicyFile(path)).toEqual({ path, policy: undefined, problems: [] });
+      symlinkSync(join(folder, 'mounted-later'), path);
+      expect((await readPolicyFile(path)).problems).toEqual([expect.stringContaining('cannot be read')]);
+      writeFileSync(join(folder, 'mounted-later'), '{ "deny": ["x"] }');
+      expect(await readPolicyFile(path)).toMatchObject({ policy: { deny: [{ server: 'x' }] }, problems: [] });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { RuntimeError } from '../../core/errors.js';
 import { writeFileAtomic } from '../../lib/atomic-file.js';
+import { isDangling } from '../../lib/dangling.js';
 import { withFileLock } from '../../lib/file-lock.js';
 import { ensurePrivateDir } from '../../lib/private-dir.js';
 import { type Access, restrictionOf, type Scope } from './access.js';
@@ -135,7 +136,8 @@ export class TokenFile {
     try {
       return fileSchema.parse(JSON.parse(await readFile(this.#path, 'utf8'))).tokens;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && !(await isDangling(this.#path)))
+        return undefined;
       throw new RuntimeError('STORAGE_FAILED', `The file of tokens ${this.#path} cannot be read.`, {
         hint: 'No token is accepted until it can be. Put back a good copy, or remove it and make new tokens.',
         retryable: false,
