@@ -39,11 +39,9 @@ export class IndexStarts {
     const { index } = this.#client;
     if (this.#trust === 'all') return definition;
     const now = pinOf(definition);
-    const before = this.#pins.get(index, name);
-    if (before === undefined && this.#trust === 'first-use') {
-      this.#pins.approve(index, name, now);
-      return definition;
-    }
+    // In one step: of two engines that an index tells different things at once, one is refused.
+    const before =
+      this.#trust === 'first-use' ? this.#pins.first(index, name, now) : this.#pins.get(index, name);
     if (before?.approved && pinHash(before.approved) === pinHash(now)) return definition;
     // Kept, so that a person can look at it when the index says something else again.
     this.#pins.propose(index, name, now);

@@ -342,4 +342,16 @@ describe('servers of an index', () => {
     expect(pins.path).toContain('pins.db');
     close();
   });
+
+  it('IDX-03: of two engines that use a server first at once, both are held to what the faster one was told', () => {
+    const dbs = [new PinDb(join(folder, 'pins.db')), new PinDb(join(folder, 'pins.db'))];
+    const [one, other] = dbs.map((db) => new DefinitionPins(db));
+    const good = { command: 'npx', args: ['good'] };
+    expect(other?.get('http://index', 's')).toBeUndefined();
+    expect(one?.first('http://index', 's', good).approved).toEqual(good);
+    expect(other?.first('http://index', 's', { command: 'npx', args: ['evil'] }).approved).toEqual(good);
+    one?.revoke('http://index', 's');
+    expect(other?.first('http://index', 's', good).approved).toBeUndefined();
+    for (const db of dbs) db.close();
+  });
 });

@@ -81,6 +81,18 @@ export class DefinitionPins {
     this.#put({ source, server, approved: pin });
   }
 
+  /** Agrees to the first use, unless another engine of the home was faster. @returns what is agreed to from now on. */
+  first(source: string, server: string, pin: Pin): DefinitionPin {
+    this.#db.sql.run(
+      'INSERT OR IGNORE INTO definition_pins (source, server, approved, at) VALUES (?, ?, ?, ?)',
+      source,
+      server,
+      JSON.stringify(pin),
+      this.#db.now(),
+    );
+    return this.get(source, server) ?? { source, server };
+  }
+
   /** Keeps what was refused, so that a person can look at it. What is approved stays. */
   propose(source: string, server: string, proposed: Pin): void {
     const before = this.get(source, server);
