@@ -354,4 +354,16 @@ describe('servers of an index', () => {
     expect(other?.first('http://index', 's', good).approved).toBeUndefined();
     for (const db of dbs) db.close();
   });
+
+  it('what is approved right after the start, before anybody looked for changes, is not missed', async () => {
+    const { catalog, close } = open(folder, { trust: 'ask' });
+    catalog.setDefinitions([indexed(tool('alpha', 1))]);
+    expect(await found(catalog)).toEqual([]);
+    const elsewhere = new PinDb(join(folder, 'pins.db'));
+    new DefinitionPins(elsewhere).approve('http://index', 's', { command: 'npx', args: ['x'] });
+    elsewhere.close();
+    expect(catalog.reconsider()).toEqual(['s']);
+    expect(await found(catalog)).toEqual(['alpha']);
+    close();
+  });
 });

@@ -63,15 +63,20 @@ export class PinDb {
 
   /** Opened when it is needed, and tried again after it could not be. @throws RuntimeError STORAGE_FAILED */
   get sql(): Sqlite {
-    this.#opened ??= openDatabase(this.#path, 'pins', migrations);
+    if (!this.#opened) {
+      this.#opened = openDatabase(this.#path, 'pins', migrations);
+      // Before anything is read of it: what is approved from now on must not be missed.
+      this.#version = versionOf(this.#opened);
+    }
     return this.#opened;
   }
 
-  /** Whether another process wrote to it since this was asked last. @throws RuntimeError STORAGE_FAILED */
+  /** Whether another process wrote to it since this was asked last, or since it was opened. @throws RuntimeError STORAGE_FAILED */
   changedElsewhere(): boolean {
+    const { sql } = this;
     const before = this.#version;
-    this.#version = this.sql.get<{ data_version: number }>('PRAGMA data_version')?.data_version;
-    return before !== undefined && before !== this.#version;
+    this.#version = versionOf(sql);
+    return before !== this.#version;
   }
 
   close(): void {
@@ -79,3 +84,7 @@ export class PinDb {
     this.#opened = undefined;
   }
 }
+
+/** Another number after each write of another connection. */
+const versionOf = (sql: Sqlite): number | undefined =>
+  sql.get<{ data_version: number }>('PRAGMA data_version')?.data_version;
