@@ -35,14 +35,14 @@ describe('EventLog', () => {
   });
 
   it('keeps no more than its budget, the latest first, and nothing of a session that ended', async () => {
-    const log = new EventLog(3_000);
+    const log = new EventLog(6_500);
     const [one, two] = [log.forSession(), log.forSession()];
     const old = await one.storeEvent('a', message('x'.repeat(500)));
     const young = await two.storeEvent('a', message('x'.repeat(500)));
     for (let n = 0; n < 3; n += 1) await two.storeEvent('a', message('x'.repeat(300)));
     expect(await one.getStreamIdForEventId?.(old)).toBeUndefined();
     expect(await two.getStreamIdForEventId?.(young)).toBe('a');
-    const huge = await one.storeEvent('a', message('x'.repeat(5_000)));
+    const huge = await one.storeEvent('a', message('x'.repeat(10_000)));
     expect(await one.getStreamIdForEventId?.(huge)).toBeUndefined();
     expect(await two.getStreamIdForEventId?.(young)).toBe('a');
     two.clear();

@@ -57,7 +57,7 @@ export interface HttpFace {
 
 const MESSAGES = '/messages';
 /** Of all sessions together. */
-const RESUMABLE_BYTES = 64 * 1_048_576;
+const RESUMABLE_BYTES = 32 * 1_048_576;
 
 /** MCP over HTTP: streamable in both eras at `/mcp`, HTTP+SSE at `/sse`. */
 export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): HttpFace {
