@@ -43,6 +43,16 @@ describe('the decision', () => {
     expect(verdict(policy, ['a', 'read'], { own: { allow: [{ tool: 'write' }] } })).toBe('hidden');
   });
 
+  it('what forbids or asks first minds no case, what allows is exact', () => {
+    const policy = { deny: [{ server: 'Git*', tool: 'delete_*' }], confirmRules: [{ tool: 'write' }] };
+    expect(verdict(policy, ['git', 'Delete_all'])).toBe('hidden');
+    expect(verdict(policy, ['git', 'WRITE'])).toBe('confirm');
+    expect(verdict({ deny: [{ client: 'CURSOR*' }] }, ['a', 't'], { client: 'cursor-vscode' })).toBe(
+      'hidden',
+    );
+    expect(verdict({ allow: [{ tool: 'read' }] }, ['a', 'Read'])).toBe('hidden');
+  });
+
   it('an empty list of what is allowed allows nothing', () => {
     expect(verdict({ allow: [] }, ['a', 't'])).toBe('hidden');
     expect(reach({ allow: [] }, 'a')).toBe('hidden');

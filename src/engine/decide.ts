@@ -84,24 +84,33 @@ const NONE: Tests = { allow: undefined, deny: [], confirm: undefined, asks: [] }
 
 function testsOf(policy: Policy | undefined, asker: Asker): Tests {
   if (!policy) return NONE;
-  const forAsker = (rules: readonly PolicyRule[]) =>
-    rules.filter(({ client }) => client === undefined || isClient(client, asker)).map(testOf);
+  const forAsker = (rules: readonly PolicyRule[], matcher: Matcher) =>
+    rules
+      .filter(({ client }) => client === undefined || isClient(matcher(client), asker))
+      .map((rule) => testOf(rule, matcher));
   return {
-    allow: policy.allow && forAsker(policy.allow),
-    deny: forAsker(policy.deny ?? []),
+    allow: policy.allow && forAsker(policy.allow, glob),
+    deny: forAsker(policy.deny ?? [], anyCase),
     confirm: policy.confirm,
-    asks: forAsker(policy.confirmRules ?? []),
+    asks: forAsker(policy.confirmRules ?? [], anyCase),
   };
 }
 
-function isClient(pattern: string, { clientName, principal }: Asker): boolean {
-  const fits = glob(pattern);
+type Matcher = typeof glob;
+
+/** What forbids or asks first minds no case: `delete_*` means `Delete_all` too. What allows is exact. */
+function anyCase(pattern: string): (name: string) => boolean {
+  const fits = glob(pattern.toLowerCase());
+  return (name) => fits(name.toLowerCase());
+}
+
+function isClient(fits: (name: string) => boolean, { clientName, principal }: Asker): boolean {
   return fits(principal) || (clientName !== undefined && fits(clientName));
 }
 
-function testOf({ server = '*', tool = '*', readOnly, destructive }: PolicyRule): Test {
+function testOf({ server = '*', tool = '*', readOnly, destructive }: PolicyRule, matcher: Matcher): Test {
   const whole = /^\*+$/.test(tool) && readOnly === undefined && destructive === undefined;
-  return { server: glob(server), tool: glob(tool), readOnly, destructive, whole };
+  return { server: matcher(server), tool: matcher(tool), readOnly, destructive, whole };
 }
 
 function isTool(test: Test, tool: string, hints: Hints): boolean {
