@@ -1,7 +1,7 @@
 // Writes the documents that are derived from tables: docs/operations.md and docs/errors.md.
 // With --check it changes nothing and fails when they are out of date.
 import { readFile, writeFile } from 'node:fs/promises';
-import { errorTable } from '../dist/core/errors.js';
+import { errorTable } from '../dist/core/error-table.js';
 import { operationNames, operations } from '../dist/operations/table.js';
 import { inputSchema, outputSchema } from '../dist/operations/tool-definition.js';
 
@@ -58,7 +58,7 @@ ${shown('operator').map(operationText).join('\n')}`;
 
 const errorsDoc = `# Errors
 
-Made by \`npm run docs\` from the table in \`src/core/errors.ts\`; do not edit. Every failure says what happened, why, and
+Made by \`npm run docs\` from the table in \`src/core/error-table.ts\`; do not edit. Every failure says what happened, why, and
 what to do next. *Audience*: who can do something about it. *Retryable*: whether the same request may succeed later.
 
 | code | what it means | audience | retryable | HTTP status | exit code |

@@ -2,7 +2,8 @@
 export { DiscoveryClient } from './catalog/remote/discovery-client.js';
 export { ContentManager } from './content/content-manager.js';
 export type { Caller, OperationContext } from './core/caller.js';
-export { type ErrorCode, errorTable, RuntimeError } from './core/errors.js';
+export { errorTable } from './core/error-table.js';
+export { type ErrorCode, RuntimeError } from './core/errors.js';
 export type { RuntimeEvent } from './core/events.js';
 export { Payload } from './core/payload.js';
 export { RuntimeEngine } from './engine/engine.js';

@@ -1,4 +1,5 @@
-import { errorTable, RuntimeError } from '../core/errors.js';
+import { errorTable } from '../core/error-table.js';
+import { RuntimeError } from '../core/errors.js';
 import { printable } from '../lib/printable.js';
 import { isDebugging } from './debug.js';
 

@@ -238,7 +238,7 @@ export class RuntimeEngine implements RuntimePort {
       running: supervisor.running().filter(({ server }) => sight.get(server)).length,
       calls,
       failed_calls: failed,
-      tasks: this.#taskCounts(caller.principal),
+      tasks: views.taskCounts(this.#parts.tasks.statistics(caller.principal)),
       content: { items, bytes },
       learning: { waiting: learning.pending, failed: learning.failed },
     };
@@ -266,7 +266,7 @@ export class RuntimeEngine implements RuntimePort {
       },
       clients: this.#clients.list().map(clientView),
       servers,
-      tasks: this.#taskCounts(),
+      tasks: views.taskCounts(this.#parts.tasks.statistics()),
     };
   }
 
@@ -277,11 +277,6 @@ export class RuntimeEngine implements RuntimePort {
   close(): Promise<void> {
     this.#closing ??= takeDown(this.#parts);
     return this.#closing;
-  }
-
-  #taskCounts(principal?: string): Record<string, number> {
-    const { size: _size, workers: _workers, ...counts } = this.#parts.tasks.statistics(principal);
-    return counts;
   }
 
   #sight(caller: Caller): views.Sight {

@@ -3,6 +3,7 @@ import { toolTitle } from '../catalog/describe.js';
 import type { ServerState } from '../core/server.js';
 import type { OperationInput, OperationOutput } from '../operations/table.js';
 import { duration } from '../operations/text.js';
+import type { TaskStatistics } from '../tasks/queue-options.js';
 import type { Sight as Visible } from './gate.js';
 import type { ServerSnapshot } from './supervisor.js';
 import { waitingNote, warningsOf } from './warnings.js';
@@ -201,4 +202,10 @@ function page(
 ): { total: number; next_offset?: number } {
   const end = input.offset + input.limit;
   return { total, ...(end < total ? { next_offset: end } : {}) };
+}
+
+/** What tasks there are, by their states. */
+export function taskCounts(statistics: TaskStatistics): Record<string, number> {
+  const { size: _size, workers: _workers, ...counts } = statistics;
+  return counts;
 }

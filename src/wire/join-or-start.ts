@@ -1,4 +1,5 @@
-import { errorTable, RuntimeError } from '../core/errors.js';
+import { errorTable } from '../core/error-table.js';
+import { RuntimeError } from '../core/errors.js';
 import { sleep } from '../lib/abort.js';
 import { type ConnectOptions, connectRuntime, type RemoteRuntime } from './client.js';
 import { type EngineDescriptor, readDescriptor } from './engine-descriptor.js';

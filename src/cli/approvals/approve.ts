@@ -1,6 +1,7 @@
 import type { Pin } from '../../catalog/pins/definition-pins.js';
 import { suspicions } from '../../catalog/suspicion.js';
-import { errorTable, RuntimeError } from '../../core/errors.js';
+import { errorTable } from '../../core/error-table.js';
+import { RuntimeError } from '../../core/errors.js';
 import { exact } from '../../lib/escape.js';
 import { type GlobalFlags, loadSettings } from '../environment.js';
 import { confirmed } from '../index-entries/shown.js';

@@ -1,5 +1,6 @@
 import { serverNames, withServer } from '../../config/edit-servers.js';
-import { errorTable, RuntimeError } from '../../core/errors.js';
+import { errorTable } from '../../core/error-table.js';
+import { RuntimeError } from '../../core/errors.js';
 import { exact } from '../../lib/escape.js';
 import { canonicalJson } from '../../lib/hash.js';
 import { type GlobalFlags, loadSettings } from '../environment.js';

@@ -1,4 +1,5 @@
 import { createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto';
+import { jsonObject } from '../../lib/json-object.js';
 
 /** A public key of an issuer, as RFC 7517 writes it. */
 export type PublicJwk = JsonWebKey & { readonly kid?: string; readonly alg?: string; readonly use?: string };
@@ -82,15 +83,7 @@ function publicKey({ kty, n, e, crv, x, y }: PublicJwk): KeyObject {
 
 function objectIn(part: string | undefined): Record<string, unknown> | undefined {
   const bytes = bytesIn(part);
-  if (!bytes) return undefined;
-  try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
+  return bytes && jsonObject(bytes.toString('utf8'));
 }
 
 /** Node's decoder skips what it does not know: what does not encode back is refused. */

@@ -1,7 +1,8 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { etag } from 'hono/etag';
 import { HTTPException } from 'hono/http-exception';
-import { errorTable, RuntimeError } from '../../core/errors.js';
+import { errorTable } from '../../core/error-table.js';
+import { RuntimeError } from '../../core/errors.js';
 import { bearerGuard, hostGuard, sameSecret } from '../guard.js';
 import { createHandlers } from './handlers.js';
 import { openApiDocument } from './openapi.js';

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { RuntimeError } from '../../core/errors.js';
+import { jsonObject } from '../../lib/json-object.js';
 import { readCapped } from '../remote/read-body.js';
 
 const MAX_BYTES = 1_048_576;
@@ -57,18 +58,7 @@ export async function fetchJson(
   }
   if (response.status >= 300 && response.status < 400) throw fail('redirects, which is not followed');
   if (!read.whole) throw fail('answered with more than 1 MB');
-  return { status: response.status, body: parsed(read.bytes) };
-}
-
-function parsed(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
+  return { status: response.status, body: jsonObject(read.bytes.toString('utf8')) };
 }
 
 /** What of an address may be shown: the scheme alone where it is no web address. */
