@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { packageFile } from '../lib/package-file.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 import type { RuntimePort } from '../operations/table.js';
 import type { EngineDirectory } from '../wire/engine-directory.js';
+import type { EngineStart } from '../wire/engine-start.js';
 import { closeInherited } from './inherited-descriptors.js';
 import { MARKER } from './marker.js';
 import { packageVersion } from './version.js';
@@ -39,13 +40,14 @@ const BIN = fileURLToPath(packageFile('dist/bin.js'));
  * Joins the engine of the home, and starts it when there is none. Where that cannot be, an engine of its own in this
  * process serves, and `note` says so.
  */
-export async function openShared(options: OpenOptions): Promise<RuntimeHandle> {
+export async function openShared(options: OpenOptions, begun?: EngineStart): Promise<RuntimeHandle> {
   try {
     const { joinOrStart } = await import('../wire/join-or-start.js');
     const directory = await engineDirectory(options.settings);
     const remote = await joinOrStart({
       ...wireFacts(options),
       directory,
+      begun,
       spawnEngine: () => spawnEngine(options.settings),
       linkKind: options.settings.engineLink,
       onVersionDifference: (engine, own) =>
@@ -62,6 +64,23 @@ export async function openShared(options: OpenOptions): Promise<RuntimeHandle> {
       throw error;
     options.note(`${error.message} An engine of its own serves this client.`);
     return openEmbedded(options, error.message);
+  }
+}
+
+/**
+ * Sets an engine of the home on its way where none has said where it is, without what is needed to join it. What goes wrong
+ * is said by `openShared`, which is to be given this.
+ */
+export async function startShared(settings: Settings): Promise<EngineStart | undefined> {
+  if (existsSync(engineDescriptor(settings))) return undefined;
+  try {
+    const { EngineStart } = await import('../wire/engine-start.js');
+    const { startingPath } = await engineDirectory(settings);
+    const start = new EngineStart(startingPath, () => spawnEngine(settings));
+    await start.attempt();
+    return start;
+  } catch {
+    return undefined;
   }
 }
 
@@ -145,7 +164,7 @@ export async function engineDirectory(settings: Settings): Promise<EngineDirecto
 }
 
 /** Where an engine of the home says how it is reached. */
-export const engineDescriptor = (settings: Settings): string => join(settings.home, 'engine', 'engine.json');
+const engineDescriptor = (settings: Settings): string => join(settings.home, 'engine', 'engine.json');
 
 export const engineLog = (settings: Settings): string => join(settings.home, 'engine', 'engine.log');
 

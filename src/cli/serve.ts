@@ -1,21 +1,23 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Settings } from '../config/settings.js';
-import { createLogger } from '../lib/log.js';
+import type { Environment, Settings } from '../config/settings.js';
+import type { Logger } from '../lib/log.js';
+import { greeting } from '../mcp/greeting.js';
+import { offersNative } from '../mcp/introduction.js';
+import { StdioTransport } from '../mcp/stdio-transport.js';
 import type { RuntimePort } from '../operations/table.js';
+import type { EngineStart } from '../wire/engine-start.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
 import { trimWhenIdle } from './idle-memory.js';
-import { lazyPort } from './lazy-port.js';
 import { createOutput } from './output.js';
 import { portOf } from './port.js';
 import {
-  engineDescriptor,
   type OpenOptions,
   openEmbedded,
   openRemote,
   openShared,
   type RuntimeHandle,
+  startShared,
 } from './runtime.js';
 import { untilStopped } from './signals.js';
 import { packageVersion } from './version.js';
@@ -45,33 +47,32 @@ interface RunningFace {
 export async function serve(flags: ServeFlags): Promise<number> {
   const output = createOutput({ json: flags.json === true });
   const stop = untilStopped();
+  let begun: Promise<EngineStart | undefined> | undefined;
   let opening: Promise<RuntimeHandle> | undefined;
   let face: RunningFace | undefined;
   try {
     const { settings, environment } = loadSettings(flags);
+    // What takes longest goes first: an engine that has yet to start, and meanwhile the client, which has a time-out too, is
+    // greeted. Only then all the rest is loaded.
+    begun = flags.engine === 'shared' ? startShared(settings) : undefined;
+    await begun;
+    const exposure = await exposureOf(flags, settings, environment);
+    const transport = flags.transport === 'stdio' ? greetOverStdio(flags, exposure) : undefined;
+    await pendingInput();
+    const [{ createLogger }, { lazyPort }] = await Promise.all([
+      import('../lib/log.js'),
+      import('./lazy-port.js'),
+    ]);
     const logger = createLogger(settings.logLevel);
     const options = { settings, environment, logger, name: `serve ${flags.transport}`, note: output.note };
-    const open = () => {
-      const runtime = openRuntime(flags, options);
-      opening = runtime;
-      return runtime;
-    };
-    // The client is greeted while the engine is still on its way: it has a time-out too. A process that has yet to start
-    // is on its way first; what this process has to do for it waits until the client was greeted.
-    let greet: () => void = () => {};
-    const greeted = new Promise<void>((resolve) => {
-      greet = resolve;
-    });
-    const started = mustStartEngine(flags, settings) ? open() : greeted.then(open);
-    const port = lazyPort(started.then((runtime) => runtime.port));
-    face =
-      flags.transport === 'stdio'
-        ? await serveOverStdio(port, flags, options)
-        : await serveOverHttp(port, flags, options);
-    await pendingInput();
-    greet();
+    const opened = openRuntime(flags, options, await begun);
+    opening = opened;
+    const port = lazyPort(opened.then((runtime) => runtime.port));
+    face = transport
+      ? await serveOverStdio(port, exposure, transport, logger)
+      : await serveOverHttp(port, flags, exposure, options);
     trimWhenIdle();
-    const failed = started.then(
+    const failed = opened.then(
       () => new Promise<never>(() => {}),
       (error: unknown) => Promise.reject(error),
     );
@@ -84,49 +85,58 @@ export async function serve(flags: ServeFlags): Promise<number> {
     // The face first, so that nothing new comes in while the engine ends.
     const closing = face?.close();
     const runtime = await opening?.catch(() => undefined);
-    await Promise.all([closing, runtime?.close()]);
+    await Promise.all([closing, runtime?.close(), begun?.then((start) => start?.end())]);
   }
 }
-
-/** Whether no engine of the home has told where it is: then one has to be started, which takes longest of all. */
-const mustStartEngine = ({ engine }: ServeFlags, settings: Settings): boolean =>
-  engine === 'shared' && !existsSync(engineDescriptor(settings));
 
 /** Resolves when what a client had already said was read and answered: once round the event loop for each. */
 async function pendingInput(): Promise<void> {
   for (let round = 0; round < 2; round++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-function openRuntime(flags: ServeFlags, options: OpenOptions): Promise<RuntimeHandle> {
+function openRuntime(
+  flags: ServeFlags,
+  options: OpenOptions,
+  begun: EngineStart | undefined,
+): Promise<RuntimeHandle> {
   if (flags.engine === 'embedded') return openEmbedded(options);
-  if (flags.engine === 'shared') return openShared(options);
+  if (flags.engine === 'shared') return openShared(options, begun);
   return openRemote(options, flags.engine, flags.engineKey ?? options.environment['MCP_RUNTIME_ENGINE_KEY']);
+}
+
+/** Reads what the client says from now on, and greets it. */
+function greetOverStdio(flags: ServeFlags, exposure: Exposure): StdioTransport {
+  const facts = { expose: flags.expose, version: packageVersion(), native: offersNative(exposure) };
+  const { stdin, stdout } = process;
+  const transport = new StdioTransport({ stdin, stdout, greet: greeting(facts) });
+  transport.listen();
+  return transport;
 }
 
 async function serveOverStdio(
   port: RuntimePort,
-  flags: ServeFlags,
-  options: OpenOptions,
+  exposure: Exposure,
+  transport: StdioTransport,
+  logger: Logger,
 ): Promise<RunningFace> {
-  const { logger } = options;
   const [{ createMcpFace }, { serveStdio }] = await Promise.all([
     import('../mcp/face.js'),
     import('../mcp/serve-stdio.js'),
   ]);
   const face = createMcpFace(port, {
     workspace: process.cwd(),
-    expose: flags.expose,
-    ...(await exposureOf(flags, options)),
+    ...exposure,
     version: packageVersion(),
     logger,
   });
-  const service = serveStdio(face, { stdin: process.stdin, stdout: process.stdout });
+  const service = serveStdio(face, { stdin: process.stdin, stdout: process.stdout, transport });
   return { gone: service.closed, close: () => service.close() };
 }
 
 async function serveOverHttp(
   port: RuntimePort,
   flags: ServeFlags,
+  exposure: Exposure,
   options: OpenOptions,
 ): Promise<RunningFace> {
   const { logger, settings } = options;
@@ -137,8 +147,7 @@ async function serveOverHttp(
     import('./http-access.js'),
   ]);
   const face = createHttpFace(port, {
-    expose: flags.expose,
-    ...(await exposureOf(flags, options)),
+    ...exposure,
     version: packageVersion(),
     logger,
     ...(await httpAccess(settings, address, logger)),
@@ -154,22 +163,30 @@ async function serveOverHttp(
   return { gone: new Promise(() => {}), close: () => listening.close() };
 }
 
-/** What of the upstream servers is shown. Whether whole ones are pinned must be known before the engine is there. */
-async function exposureOf(flags: ServeFlags, { settings, environment }: OpenOptions) {
-  const pins = (flags.pin ?? []).map(pinOf);
+/** What is shown, of ours and of the upstream servers. */
+interface Exposure {
+  readonly expose: ServeFlags['expose'];
+  readonly pins: readonly { readonly server: string; readonly tool?: string }[];
+  /** Whether definitions pin whole servers; it must be known before the engine is there. */
+  readonly wholePins: boolean;
+}
+
+async function exposureOf(
+  { expose, pin = [] }: ServeFlags,
+  settings: Settings,
+  environment: Environment,
+): Promise<Exposure> {
+  const pins = pin.map(pinOf);
   // Most files pin nothing, and reading one by the rules takes as long as greeting the client.
   const text = await readFile(settings.configPath, 'utf8').catch(() => '');
-  if (!/"pin"|\\u/.test(text)) return { pins, wholePins: false };
+  if (!/"pin"|\\u/.test(text)) return { expose, pins, wholePins: false };
   const { readServersFile } = await import('../config/servers-file.js');
   const { definitions } = await readServersFile(settings.configPath, {
     environment,
     mustExist: false,
     baseDirectory: dirname(settings.configPath),
   });
-  return {
-    pins,
-    wholePins: definitions.some(({ pin }) => pin === true),
-  };
+  return { expose, pins, wholePins: definitions.some((one) => one.pin === true) };
 }
 
 /** The first slash ends the name of the server; names of tools may have more of them. */

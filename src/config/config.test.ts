@@ -39,6 +39,25 @@ describe('resolveSettings', () => {
     });
   });
 
+  it('reads numbers, words, addresses and what is on or off', () => {
+    const read = (environment: Record<string, string>) => resolveSettings(environment, platform);
+    expect(read({ AUTO_START: ' No ', MAX_MESSAGE_MB: ' 2 ', ENGINE_LINK: 'socket' })).toMatchObject({
+      autoStart: false,
+      maxMessageBytes: 2 * 1024 * 1024,
+      engineLink: 'socket',
+    });
+    expect(read({ OPENAI_BASE_URL: ' https://x/v1 ', DIMENSIONS: '12' }).openai).toMatchObject({
+      baseUrl: 'https://x/v1',
+      dimensions: 12,
+    });
+    for (const bad of ['1.5', '0', '1e99', 'NaN', '0x', '-1', 'two'])
+      expect(() => read({ MAX_RUNNING_SERVERS: bad }), bad).toThrow('whole number from 1 to 10000');
+    for (const bad of ['zmq', 'Socket', 'socket '])
+      expect(() => read({ ENGINE_LINK: bad }), bad).toThrow('zeromq, socket');
+    for (const bad of ['x', 'file:///x', 'javascript:1', '//x'])
+      expect(() => read({ OAUTH_ISSUER: bad }), bad).toThrow('OAUTH_ISSUER: expected an address');
+  });
+
   it('names every bad variable and repeats no secret', () => {
     const bad = () =>
       resolveSettings(

@@ -1,31 +1,19 @@
 import { isAbsolute, join, resolve } from 'node:path';
-import { z } from 'zod';
 import { RuntimeError } from '../core/errors.js';
 import type { LogLevel } from '../lib/log.js';
 import { type Environment, homePath, type Platform } from './home.js';
+import { flag, oneOf, readValues, text, url, whole } from './setting-values.js';
 
 export type { Environment, Platform };
 
-const text = z.string().trim().min(1).optional();
-const flag = (byDefault: boolean) =>
-  z
-    .string()
-    .trim()
-    .toLowerCase()
-    .pipe(z.enum(['true', 'false', '1', '0', 'yes', 'no', 'on', 'off']))
-    .transform((word) => ['true', '1', 'yes', 'on'].includes(word))
-    .default(byDefault);
-const whole = (byDefault: number, min: number, max: number) =>
-  z.coerce.number().int().min(min).max(max).default(byDefault);
-
 /** The settings that users know, with their defaults; times in seconds. */
-const rawSettings = z.object({
-  DISCOVERY_URL: z.url({ protocol: /^https?$/ }).optional(),
+const rawSettings = {
+  DISCOVERY_URL: url,
   DISCOVERY_API_KEY: text,
   DISCOVERY_ENCRYPTION_KEY: text,
   DISCOVERY_REFRESH: whole(300, 1, 86_400),
-  DISCOVERY_TRUST: z.enum(['first-use', 'ask', 'all']).default('first-use'),
-  PIN_TOOLS: z.enum(['ask', 'off']).default('ask'),
+  DISCOVERY_TRUST: oneOf('first-use', 'ask', 'all'),
+  PIN_TOOLS: oneOf('ask', 'off'),
   INDEX_API_KEY: text,
   ENCRYPTION_KEY: text,
   TOOL_OFFLOADED_DATA_PATH: text,
@@ -37,28 +25,28 @@ const rawSettings = z.object({
   ANSWER_TIMEOUT: whole(600, 1, 86_400),
   MAX_MESSAGE_MB: whole(64, 1, 1024),
   OPENAI_API_KEY: text,
-  OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
-  VISION_MODEL_NAME: z.string().trim().min(1).default('gpt-4.1-mini'),
+  OPENAI_BASE_URL: url,
+  VISION_MODEL_NAME: text,
   EMBEDDING_MODEL_NAME: text,
-  DIMENSIONS: z.coerce.number().int().min(1).max(16_384).optional(),
+  DIMENSIONS: whole(undefined, 1, 16_384),
   DESCRIPTION_MODEL_NAME: text,
   MCP_RUNTIME_HOME: text,
   MCP_RUNTIME_CONFIG: text,
   MCP_RUNTIME_TOKEN: text,
-  OAUTH_ISSUER: z.url({ protocol: /^https?$/ }).optional(),
-  OAUTH_RESOURCE: z.url({ protocol: /^https?$/ }).optional(),
-  OAUTH_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
+  OAUTH_ISSUER: url,
+  OAUTH_RESOURCE: url,
+  OAUTH_JWKS_URL: url,
   CORS_ORIGINS: text,
   HTTP_RATE_LIMIT: whole(6000, 0, 10_000_000),
   AUTO_START: flag(true),
   MAX_RUNNING_SERVERS: whole(50, 1, 10_000),
   LEARN_CONCURRENCY: whole(4, 1, 64),
-  ENGINE_LINK: z.enum(['zeromq', 'socket']).default('zeromq'),
+  ENGINE_LINK: oneOf('zeromq', 'socket'),
   ENGINE_IDLE_TIMEOUT: whole(1800, 0, 31_536_000),
   AUDIT: flag(true),
   AUDIT_MAX_MB: whole(32, 1, 10_000),
-  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('warn'),
-});
+  LOG_LEVEL: oneOf('warn', 'debug', 'info', 'error', 'silent'),
+};
 
 /** Resolved, frozen. Paths are absolute, times in milliseconds. */
 export interface Settings {
@@ -139,18 +127,13 @@ export interface Settings {
  * @throws RuntimeError CONFIG_INVALID naming each bad variable and what it may be; values of secrets are not repeated.
  */
 export function resolveSettings(environment: Environment, platform: Platform): Settings {
-  const given = Object.fromEntries(
-    Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
-  );
-  const parsed = rawSettings.safeParse(given);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  const { values: raw, problems } = readValues(rawSettings, environment);
+  if (problems.length > 0) {
     throw new RuntimeError('CONFIG_INVALID', `A setting is not valid. ${problems.join('; ')}.`, {
       hint: 'Correct the variable in the environment or in the .env file; .env.example lists all of them.',
       data: { problems },
     });
   }
-  const raw = parsed.data;
   const absolute = (path: string) => (isAbsolute(path) ? path : resolve(platform.workingDirectory, path));
   const home = homePath(environment, platform);
   return Object.freeze<Settings>({
@@ -189,7 +172,7 @@ export function resolveSettings(environment: Environment, platform: Platform): S
     openai: {
       baseUrl: raw.OPENAI_BASE_URL,
       apiKey: raw.OPENAI_API_KEY,
-      visionModel: raw.VISION_MODEL_NAME,
+      visionModel: raw.VISION_MODEL_NAME ?? 'gpt-4.1-mini',
       embeddingModel: raw.EMBEDDING_MODEL_NAME,
       dimensions: raw.DIMENSIONS,
       descriptionModel: raw.DESCRIPTION_MODEL_NAME,

@@ -1,5 +1,5 @@
 import { chmod, lstat, mkdir } from 'node:fs/promises';
-import { userInfo } from 'node:os';
+import process from 'node:process';
 import { RuntimeError } from '../core/errors.js';
 
 /**
@@ -17,7 +17,8 @@ export async function ensurePrivateDir(path: string): Promise<void> {
     const facts = await lstat(path);
     if (facts.isSymbolicLink()) throw refuse('it is a symbolic link');
     if (!facts.isDirectory()) throw refuse('it is not a directory');
-    const { uid } = userInfo();
+    // Not from the database of users, which takes milliseconds to ask. None on Windows.
+    const uid = process.geteuid?.() ?? -1;
     if (uid >= 0 && facts.uid !== uid) throw refuse('it belongs to another user');
     // Windows has no mode bits that mean anything here.
     if (uid >= 0 && (facts.mode & 0o077) !== 0) await chmod(path, 0o700);

@@ -22,10 +22,11 @@ import { roundLink, roundOf, sessionLink } from './client-links.js';
 import { type ClientWay, DirectCalls } from './direct-calls.js';
 import type { Expose } from './expose.js';
 import type { Exposure, Pin } from './exposure.js';
+import type { Era } from './introduction.js';
 import { NATIVE_METHODS, type Native } from './native.js';
 import { RootsNews } from './roots-news.js';
 import { Rounds } from './rounds.js';
-import { type Era, LIST_TTL_MS, makeServer } from './sdk-server.js';
+import { LIST_TTL_MS, makeServer } from './sdk-server.js';
 import { answerTask, callAsTask, registerTaskMethods, TASK_METHODS, withTaskSupport } from './tasks.js';
 
 type ServerNotification = Extract<RuntimeEvent, { type: 'server-notification' }>;
@@ -106,8 +107,8 @@ export class Connection implements McpConnection {
 
   createServer(era: Era, method?: string): Server {
     const { native, options } = this.#shared;
-    const { logger } = options;
-    const server = makeServer(era, options, native.offered);
+    const { expose, version, logger } = options;
+    const server = makeServer(era, { expose, version, native: native.offered });
     server.setRequestHandler('logging/setLevel', async ({ params }) => {
       this.#logLevel = params.level;
       return {};

@@ -4,6 +4,7 @@ import type { Logger } from '../lib/log.js';
 import type { RuntimePort } from '../operations/table.js';
 import { Connection, type McpConnection, type McpFaceOptions } from './connection.js';
 import { Exposure } from './exposure.js';
+import { offersNative } from './introduction.js';
 import { Native } from './native.js';
 
 export type { McpConnection, McpFaceOptions };
@@ -37,9 +38,7 @@ export function createMcpFace(port: RuntimePort, options: McpFaceOptions): McpFa
     logger,
     onChange: () => announce('notifications/tools/list_changed'),
   });
-  const offered =
-    expose === 'direct' || options.wholePins === true || (pins ?? []).some(({ tool }) => tool === undefined);
-  const native = new Native(port, exposure, offered);
+  const native = new Native(port, exposure, offersNative(options));
   port.subscribe((event) => {
     if (event.type === 'catalog-changed') void exposure.refresh();
     if (event.type !== 'server-notification') return;

@@ -6,6 +6,8 @@ import { StdioTransport, type StdioTransportOptions } from './stdio-transport.js
 export interface ServeStdioOptions extends StdioTransportOptions {
   /** Who the person at the other end of the pipe is. Default `local`. */
   readonly principal?: string | undefined;
+  /** One that reads already. */
+  readonly transport?: StdioTransport | undefined;
 }
 
 export interface StdioService {
@@ -20,7 +22,8 @@ const FLUSH_MS = 1_000;
 /** Serves one client over a pair of streams, in the era it opens with. Nothing but JSON-RPC is written to `stdout`. */
 export function serveStdio(face: McpFace, options: ServeStdioOptions): StdioService {
   const connection = face.connect({ principal: options.principal ?? 'local' });
-  const transport = new StdioTransport({ ...options, direct: () => connection.direct });
+  const transport = options.transport ?? new StdioTransport(options);
+  transport.direct = () => connection.direct;
   const service = serveSdkStdio((context) => connection.createServer(context.era), {
     transport,
     onerror: (error) => face.logger.debug({ err: error }, 'stdio'),

@@ -1,18 +1,25 @@
 import { isUtf8 } from 'node:buffer';
 import type { Readable, Writable } from 'node:stream';
-import {
-  INTERNAL_ERROR,
-  INVALID_REQUEST,
-  type JSONRPCMessage,
-  type JSONRPCRequest,
-  type JSONRPCResponse,
-  type RequestId,
-  type Transport,
+import type {
+  JSONRPCMessage,
+  JSONRPCRequest,
+  JSONRPCResponse,
+  RequestId,
+  Transport,
 } from '@modelcontextprotocol/server';
 import { LineSplitter } from '../lib/line-splitter.js';
 import { allowsBatches, Batch, MAX_BATCH } from './batch.js';
 import type { DirectCalls } from './direct-calls.js';
-import { cancelledId, errorAnswer, isRequest, parseError, readMessage } from './inbound.js';
+import type { Greet } from './greeting.js';
+import {
+  cancelledId,
+  errorAnswer,
+  INTERNAL_ERROR,
+  INVALID_REQUEST,
+  isRequest,
+  parseError,
+  readMessage,
+} from './inbound.js';
 import { LineWriter } from './line-writer.js';
 
 const MEBIBYTE = 1_048_576;
@@ -24,8 +31,8 @@ export interface StdioTransportOptions {
   readonly maxMessageBytes?: number | undefined;
   /** What may wait for a client that does not read; above it the client is given up. Default 256 MiB. */
   readonly maxQueuedBytes?: number | undefined;
-  /** The short way for calls, once there is one. */
-  readonly direct?: (() => DirectCalls | undefined) | undefined;
+  /** Answers the first request if that comes before the SDK. */
+  readonly greet?: Greet | undefined;
 }
 
 /** Above this, progress for a client that does not read is dropped: the next report says more anyway. */
@@ -39,22 +46,29 @@ export class StdioTransport implements Transport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: Transport['onmessage'];
+  /** The short way for calls, once there is one. */
+  direct: () => DirectCalls | undefined = () => undefined;
   readonly #stdin: Readable;
   readonly #stdout: Writable;
   readonly #writer: LineWriter;
   readonly #maxQueuedBytes: number;
-  readonly #direct: () => DirectCalls | undefined;
   readonly #lines: LineSplitter;
   /** Requests that are not answered yet, with the batch they came in; `1` and `"1"` are different ids. */
   readonly #open = new Map<RequestId, Batch | undefined>();
   #revision: string | undefined;
+  #greet: Greet | undefined;
+  /** Of the request that was greeted, until the SDK has answered it too. */
+  #greeted: RequestId | undefined;
+  /** What came before the SDK, in order; undefined once it is there. */
+  #early: JSONRPCMessage[] | undefined = [];
+  #isListening = false;
   #closed = false;
 
   constructor(options: StdioTransportOptions) {
     this.#stdin = options.stdin;
     this.#stdout = options.stdout;
     this.#writer = new LineWriter(options.stdout);
-    this.#direct = options.direct ?? (() => undefined);
+    this.#greet = options.greet;
     this.#maxQueuedBytes = options.maxQueuedBytes ?? 256 * MEBIBYTE;
     const maxMessageBytes = options.maxMessageBytes ?? 64 * MEBIBYTE;
     this.#lines = new LineSplitter(maxMessageBytes, {
@@ -64,7 +78,20 @@ export class StdioTransport implements Transport {
     });
   }
 
+  /** The SDK is there; what came before it is delivered. */
   async start(): Promise<void> {
+    this.listen();
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    // A client that left meanwhile is told of once whoever starts us can hear it.
+    if (this.#closed) setImmediate(() => this.onclose?.());
+    else for (const message of early) this.#deliver(message);
+  }
+
+  /** Reads from now on, though the SDK may not be there yet. */
+  listen(): void {
+    if (this.#isListening) return;
+    this.#isListening = true;
     this.#stdin.on('data', this.#onData);
     this.#stdin.once('end', this.#onEnd);
     this.#stdin.once('close', this.#onEnd);
@@ -88,7 +115,7 @@ export class StdioTransport implements Transport {
     if (this.#closed) return;
     this.#writer.flush();
     this.#closed = true;
-    this.#direct()?.close();
+    this.direct()?.close();
     this.#stdin.off('data', this.#onData);
     this.#stdin.off('end', this.#onEnd);
     this.#stdin.off('close', this.#onEnd);
@@ -159,11 +186,12 @@ export class StdioTransport implements Transport {
 
   #receiveRequest(message: JSONRPCRequest, batch: Batch | undefined): void {
     const { id } = message;
-    if (this.#open.has(id)) {
+    if (this.#open.has(id) || this.#greeted === id) {
       this.#answer(errorAnswer(id, INVALID_REQUEST, 'Invalid request: the id is in use'), batch);
       return;
     }
-    const direct = this.#direct();
+    if (batch === undefined && this.#early?.length === 0 && this.#answerEarly(message)) return;
+    const direct = this.direct();
     // What the SDK has not answered yet may change how a call is served (a log level, for one), so it goes behind it.
     const isFree = direct !== undefined && direct.waiting === this.#open.size;
     this.#open.set(id, batch);
@@ -173,13 +201,27 @@ export class StdioTransport implements Transport {
     this.#answer(errorAnswer(id, INTERNAL_ERROR, 'Internal error'), batch);
   }
 
+  /** @returns whether it was answered: it is delivered all the same. */
+  #answerEarly(message: JSONRPCRequest): boolean {
+    const greeting = this.#greet?.(message);
+    this.#greet = undefined;
+    if (greeting === undefined) return false;
+    this.#greeted = message.id;
+    this.#revision = greeting.revision;
+    this.#write({ jsonrpc: '2.0', id: message.id, result: greeting.result });
+    this.#deliver(message);
+    return true;
+  }
+
   readonly #onAnswer = (message: JSONRPCResponse) => {
-    if (!this.#closed) this.#answer(message, message.id === undefined ? undefined : this.#settle(message.id));
+    if (message.id !== undefined && message.id === this.#greeted) this.#greeted = undefined;
+    else if (!this.#closed)
+      this.#answer(message, message.id === undefined ? undefined : this.#settle(message.id));
   };
 
   #cancel(id: RequestId, message: JSONRPCMessage): void {
     const { reason } = (message as { params?: { reason?: unknown } }).params ?? {};
-    if (this.#direct()?.cancel(id, reason) !== true) this.#deliver(message);
+    if (this.direct()?.cancel(id, reason) !== true) this.#deliver(message);
   }
 
   #answer(message: object, batch: Batch | undefined): void {
@@ -189,6 +231,10 @@ export class StdioTransport implements Transport {
 
   /** @returns false when the receiver threw. */
   #deliver(message: JSONRPCMessage): boolean {
+    if (this.#early !== undefined) {
+      this.#early.push(message);
+      return true;
+    }
     try {
       this.onmessage?.(message);
       return true;

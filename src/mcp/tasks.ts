@@ -15,16 +15,13 @@ import { executeTool } from '../operations/execution.js';
 import { invoke } from '../operations/invoke.js';
 import type { OperationOutput as Out, Runtime } from '../operations/table.js';
 import { errorResult, unexpected } from './error-result.js';
+import { type Era, TASKS_EXTENSION } from './introduction.js';
 import { ROUTER_NAME, unwrapRouterCall } from './router.js';
 import { askUntilEnded, ENDED, RELATED_TASK } from './task-questions.js';
 
-/**
- * MCP's own tasks over the queue, for clients that know them: `tasks/*` of 2025-11-25, where the client asks for a task,
- * and the extension of 2026-07-28, where the server decides. Both show the same tasks as `poll_task_result`.
- */
-const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
+// MCP's own tasks over the queue, for clients that know them: `tasks/*` of 2025-11-25, where the client asks for a task,
+// and the extension of 2026-07-28, where the server decides. Both show the same tasks as `poll_task_result`.
 
-type Era = 'legacy' | 'modern';
 type Params = Readonly<Record<string, unknown>>;
 type Answer = Result | Payload<CallToolResult>;
 type Poll = Out<'poll_task_result'>;
@@ -39,12 +36,6 @@ const MISSING_CAPABILITY = -32_021;
 
 /** Every method of either era. */
 export const TASK_METHODS: readonly string[] = [...new Set([...METHODS.legacy, ...METHODS.modern])];
-
-/** What a server says of itself. */
-export const taskCapabilities = (era: Era): Readonly<Record<string, object>> =>
-  era === 'legacy'
-    ? { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } }
-    : { extensions: { [TASKS_EXTENSION]: {} } };
 
 /** In 2026-07-28 the SDK hands these two on only where they are registered by name. */
 export function registerTaskMethods(

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir, unlink } from 'node:fs/promises';
-import { platform, tmpdir, userInfo } from 'node:os';
+import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 
 /** The kernel takes 107 bytes of a socket's path, macOS 103. */
@@ -37,7 +38,10 @@ export async function openEngineDirectory(options: EngineDirectoryOptions): Prom
   await ensurePrivateDir(options.home);
   await ensurePrivateDir(dir);
   const fits = (path: string) => Buffer.byteLength(path) <= MAX_PATH_BYTES;
-  const tag = createHash('sha256').update(`${userInfo().uid}\0${dir}`).digest('hex').slice(0, 16);
+  const tag = createHash('sha256')
+    .update(`${process.geteuid?.() ?? -1}\0${dir}`)
+    .digest('hex')
+    .slice(0, 16);
   const places = [dir];
   for (const base of [options.runtimeDir, options.tmp ?? tmpdir()])
     if (base !== undefined && base !== '') places.push(join(base, `mcp-runtime-${tag}`));

@@ -1,25 +1,19 @@
-import { errorTable } from '../core/error-table.js';
 import { RuntimeError } from '../core/errors.js';
 import { sleep } from '../lib/abort.js';
 import { type ConnectOptions, connectRuntime, type RemoteRuntime } from './client.js';
 import { type EngineDescriptor, readDescriptor } from './engine-descriptor.js';
 import type { EngineDirectory } from './engine-directory.js';
+import { EngineStart, type SpawnedEngine } from './engine-start.js';
 import type { LinkClient, LinkConnection, LinkListener } from './link.js';
 import { linkTo } from './link-address.js';
-import { type Turn, takeTurn } from './starting-turn.js';
 import { compareVersions } from './version.js';
-
-/** What is needed of a started process; Node's ChildProcess has it. */
-export interface SpawnedEngine {
-  readonly pid?: number | undefined;
-  once(event: 'exit', listener: (code: number | null, signal: string | null) => void): unknown;
-  once(event: 'error', listener: (error: Error) => void): unknown;
-}
 
 export interface JoinOptions extends Omit<ConnectOptions, 'link' | 'reconnect'> {
   readonly directory: EngineDirectory;
   /** Starts an engine for this home. One that finds another running ends by itself, which is no failure here. */
   readonly spawnEngine: () => SpawnedEngine;
+  /** One that is on its way already; it is ended here. */
+  readonly begun?: EngineStart | undefined;
   /** Ms for an engine to be there. Default 30,000. */
   readonly startTimeoutMs?: number | undefined;
   /** ENGINE_LINK=socket: do not use ZeroMQ though the engine offers it. */
@@ -38,22 +32,19 @@ export async function joinOrStart(options: JoinOptions): Promise<RemoteRuntime> 
   return new Joiner(options).join();
 }
 
+/** Between two looks for an engine, ms. */
 const POLL_MS = 25;
-
-/** Between two tries while an engine that is about to end still has the lock. */
-const AGAIN_MS = 500;
-
-interface Child {
-  started: boolean;
-  problem: string | undefined;
-}
+/** For the one front-end that has started it; of twenty that wait, all that often would keep the engine from its start. */
+const POLL_OWN_MS = 4;
 
 class Joiner {
   readonly #options: JoinOptions;
   readonly #timeoutMs: number;
+  #begun: EngineStart | undefined;
 
   constructor(options: JoinOptions) {
     this.#options = options;
+    this.#begun = options.begun;
     this.#timeoutMs = options.startTimeoutMs ?? 30_000;
   }
 
@@ -88,38 +79,22 @@ class Joiner {
   /** A connection to an engine; one is started if need be. */
   async #connect(listener: LinkListener): Promise<LinkConnection> {
     const until = performance.now() + this.#timeoutMs;
-    const child: Child = { started: false, problem: undefined };
-    let turn: Turn | undefined;
+    const { directory, spawnEngine } = this.#options;
+    const start = this.#begun ?? new EngineStart(directory.startingPath, spawnEngine);
+    this.#begun = undefined;
     try {
       for (;;) {
-        const found = await readDescriptor(this.#options.directory);
+        const found = await readDescriptor(directory);
         const connection = found === undefined ? undefined : await this.#answering(found, listener);
         if (connection !== undefined) return connection;
-        if (child.problem !== undefined) throw unavailable(child.problem);
+        if (start.problem !== undefined) throw unavailable(start.problem);
         if (performance.now() > until) throw unavailable(`No engine was there within ${this.#timeoutMs} ms.`);
-        turn ??= await takeTurn(this.#options.directory.startingPath);
-        if (turn !== undefined && !child.started) this.#start(child);
-        await Promise.all([turn?.keep(), sleep(POLL_MS)]);
+        await start.attempt();
+        await sleep(start.isOurs ? POLL_OWN_MS : POLL_MS);
       }
     } finally {
-      await turn?.end();
+      await start.end();
     }
-  }
-
-  #start(child: Child): void {
-    child.started = true;
-    const engine = this.#options.spawnEngine();
-    engine.once('error', (error) => {
-      child.problem = `The engine could not be started: ${error.message}.`;
-    });
-    engine.once('exit', (code, signal) => {
-      // It found another, which may be about to answer, or about to end.
-      if (code === 0 || code === ALREADY_RUNNING)
-        setTimeout(() => {
-          child.started = false;
-        }, AGAIN_MS).unref();
-      else child.problem = `The engine ended at once (${signal ?? `code ${code}`}). Its log says why.`;
-    });
   }
 
   async #answering(found: EngineDescriptor, listener: LinkListener): Promise<LinkConnection | undefined> {
@@ -134,9 +109,6 @@ class Joiner {
     return undefined;
   }
 }
-
-/** The exit code of ENGINE_UNAVAILABLE in the table of errors. */
-const ALREADY_RUNNING = errorTable.ENGINE_UNAVAILABLE.exit;
 
 const lostMeanwhile = (error: unknown) =>
   error instanceof RuntimeError &&
