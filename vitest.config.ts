@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { secondTries } from './test/support/second-tries.js';
 
 export default defineConfig({
+  plugins: [secondTries],
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     // Real processes are started by most suites: two workers match the smallest machine we support.

@@ -1,8 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { decryptFernet, generateFernetKey } from '../../src/lib/fernet.js';
-import { openDatabase } from '../../src/lib/sqlite.js';
 import { eventually, fixture, hostile } from '../support/processes.js';
 import { good, textOf, workplace } from '../support/runtime.js';
 import { type ServedIndex, serveIndex } from '../support/served-index.js';
@@ -114,14 +114,15 @@ describe('an index that mcp-runtime serves', () => {
   it('a stored configuration that somebody changed is never run or shown', async () => {
     const home = join(at().folder, 'changed');
     const first = await index({ env: { ENCRYPTION_KEY: KEY }, home });
-    await first.ask('POST', '/servers', { body: body('far') });
+    expect(await first.ask('POST', '/servers', { body: body('far') })).toMatchObject({ status: 201 });
     await first.stop();
-    const db = openDatabase(join(home, 'index', 'startups.db'), 'test', []);
-    const { config } = db.get<{ config: string }>('SELECT config FROM startups') as { config: string };
+    const path = join(home, 'index', 'startups.db');
+    const sql = (...words: string[]) =>
+      JSON.parse(execFileSync(process.execPath, [fixture('sql.mjs'), path, ...words]).toString());
+    const [{ config }] = sql('SELECT config FROM startups');
     expect(JSON.parse(decryptFernet(config, KEY).toString())).toMatchObject({ command: process.execPath });
     const flipped = config.slice(0, 40) + (config[40] === 'A' ? 'B' : 'A') + config.slice(41);
-    db.run('UPDATE startups SET config = ?', flipped);
-    db.close();
+    expect(sql('UPDATE startups SET config = ?', flipped)).toMatchObject([{ changes: 1 }]);
     const again = await index({ env: { ENCRYPTION_KEY: KEY }, home });
     const answer = await again.ask('GET', '/servers/far/command', { headers: { 'x-encryption-key': KEY } });
     expect(answer.status).toBe(403);

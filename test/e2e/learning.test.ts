@@ -2,17 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventually, hostile } from '../support/processes.js';
-import { good, node, project, type RuntimeClient, workplace } from '../support/runtime.js';
+import { eventually, fixture, hostile } from '../support/processes.js';
+import { good, node, type RuntimeClient, workplace } from '../support/runtime.js';
 
-/**
- * Everything into the file itself: a log beside it would mend what a test spoils. In a process of its own, because the
- * driver keeps a closed file open until its statements are collected.
- */
+/** Everything into the file itself: a log beside it would mend what a test spoils. */
 function checkpoint(path: string): void {
-  const code = `const { openDatabase } = await import(${JSON.stringify(join(project, 'dist/lib/sqlite.js'))});
-    openDatabase(${JSON.stringify(path)}, 'test', []).get('PRAGMA wal_checkpoint(TRUNCATE)');`;
-  execFileSync(process.execPath, ['--input-type=module', '-e', code]);
+  execFileSync(process.execPath, [fixture('sql.mjs'), path, 'PRAGMA wal_checkpoint(TRUNCATE)']);
 }
 
 describe('learning of servers', () => {
