@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../lib/atomic-file.js';
 import { createLogger } from '../lib/log.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 import { type OperationOutput, operations } from '../operations/table.js';
+import type { EngineDescriptor } from '../wire/engine-descriptor.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
 import { createOutput, type Output } from './output.js';
 import { commandCaller, engineLog, joinRunning, type OpenOptions, openShared } from './runtime.js';
@@ -67,7 +68,18 @@ export function stopEngine(flags: GlobalFlags): Promise<number> {
 
 export function engineStatus(flags: GlobalFlags): Promise<number> {
   return command(flags, async (options, output) => {
-    const runtime = await joinRunning(options);
+    let other: EngineDescriptor | undefined;
+    const runtime = await joinRunning(options, (engine) => {
+      other = engine;
+    });
+    if (other) {
+      const { pid, version } = other;
+      await output.answer(
+        `An engine of version ${version} runs (pid ${pid}), which this version cannot join. End it with mcp-runtime engine stop.`,
+        { running: true, joinable: false, engine: { pid, version } },
+      );
+      return 0;
+    }
     if (!runtime) {
       await output.answer('No engine runs. The first client starts it.', { running: false });
       return 0;
@@ -136,10 +148,16 @@ function describe(status: OperationOutput<'get_status'>): string {
   return String(presented.content?.[0]?.['text'] ?? '');
 }
 
-/** The pid the engine itself told, so that no other process is ever signalled. */
+/**
+ * The pid the engine itself told, so that no other process is ever signalled. One of another protocol told it together
+ * with the address at which it answered, and which no other ever had.
+ */
 async function runningPid(options: OpenOptions): Promise<number | undefined> {
-  const runtime = await joinRunning(options);
-  if (!runtime) return undefined;
+  let other: number | undefined;
+  const runtime = await joinRunning(options, ({ pid }) => {
+    other = pid;
+  });
+  if (!runtime) return other;
   try {
     const { engine } = await runtime.port.get_status(
       {},

@@ -12,6 +12,7 @@ import type { Logger } from '../lib/log.js';
 import { packageFile } from '../lib/package-file.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 import type { RuntimePort } from '../operations/table.js';
+import type { EngineDescriptor } from '../wire/engine-descriptor.js';
 import type { EngineDirectory } from '../wire/engine-directory.js';
 import type { EngineStart } from '../wire/engine-start.js';
 import { closeInherited } from './inherited-descriptors.js';
@@ -84,8 +85,14 @@ export async function startShared(settings: Settings): Promise<EngineStart | und
   }
 }
 
-/** Joins the engine of the home if one runs. */
-export async function joinRunning(options: OpenOptions): Promise<RuntimeHandle | undefined> {
+/**
+ * Joins the engine of the home if one runs.
+ * @param onOther hears of one that answered, but in another version of the protocol.
+ */
+export async function joinRunning(
+  options: OpenOptions,
+  onOther: (engine: EngineDescriptor) => void = () => {},
+): Promise<RuntimeHandle | undefined> {
   const [{ readDescriptor }, { linkTo }, { connectRuntime }] = await Promise.all([
     import('../wire/engine-descriptor.js'),
     import('../wire/link-address.js'),
@@ -99,8 +106,12 @@ export async function joinRunning(options: OpenOptions): Promise<RuntimeHandle |
         link: linkTo(address, { timeoutMs: 2_000 }),
       });
       return { port: remote, close: () => remote.close() };
-    } catch {
-      // Gone, or a link that cannot be used here: the next address.
+    } catch (error) {
+      // Else gone, or a link that cannot be used here: the next address.
+      if (found && error instanceof RuntimeError && error.data?.['reason'] === 'version') {
+        onOther(found);
+        return undefined;
+      }
     }
   }
   return undefined;

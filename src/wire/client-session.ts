@@ -89,6 +89,7 @@ export class ClientSession {
       throw new RuntimeError(
         'ENGINE_UNAVAILABLE',
         `The engine ${answer.version} speaks protocol ${answer.protocol}, this is ${PROTOCOL_VERSION}.`,
+        { data: { reason: 'version' } },
       );
     }
     session.#welcome = answer;

@@ -23,6 +23,7 @@ export class EngineStart {
   readonly #spawn: () => SpawnedEngine;
   #turn: Turn | undefined;
   #isStarted = false;
+  #foundOther = false;
   #problem: string | undefined;
 
   /** @param startingPath of the directory of the engine. */
@@ -41,6 +42,11 @@ export class EngineStart {
     return this.#isStarted;
   }
 
+  /** Whether one of ours ended because another has the place. */
+  get foundOther(): boolean {
+    return this.#foundOther;
+  }
+
   /** Starts one, if it is our turn and none is on its way. To be asked again until there is an engine. */
   async attempt(): Promise<void> {
     if (this.#turn === undefined) this.#turn = await takeTurn(this.#startingPath);
@@ -52,6 +58,7 @@ export class EngineStart {
       this.#problem = `The engine could not be started: ${error.message}.`;
     });
     engine.once('exit', (code, signal) => {
+      if (code === ALREADY_RUNNING) this.#foundOther = true;
       // It found another, which may be about to answer, or about to end.
       if (code === 0 || code === ALREADY_RUNNING)
         setTimeout(() => {

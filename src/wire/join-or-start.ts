@@ -88,13 +88,21 @@ class Joiner {
         const connection = found === undefined ? undefined : await this.#answering(found, listener);
         if (connection !== undefined) return connection;
         if (start.problem !== undefined) throw unavailable(start.problem);
-        if (performance.now() > until) throw unavailable(`No engine was there within ${this.#timeoutMs} ms.`);
+        if (performance.now() > until) throw unavailable(this.#nobody(found, start));
         await start.attempt();
         await sleep(start.isOurs ? POLL_OWN_MS : POLL_MS);
       }
     } finally {
       await start.end();
     }
+  }
+
+  /** Why nobody was found: nobody came, or one is there that cannot be spoken to. */
+  #nobody(found: EngineDescriptor | undefined, { foundOther }: EngineStart): string {
+    if (!foundOther) return `No engine was there within ${this.#timeoutMs} ms.`;
+    return found === undefined
+      ? `Another engine keeps ${this.#options.directory.lockPath} locked, but does not say where it is reached.`
+      : `The engine that runs (pid ${found.pid}, version ${found.version}) did not answer within ${this.#timeoutMs} ms.`;
   }
 
   async #answering(found: EngineDescriptor, listener: LinkListener): Promise<LinkConnection | undefined> {

@@ -1,18 +1,23 @@
+import { execFile } from 'node:child_process';
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readDescriptor } from '../../src/wire/engine-descriptor.js';
 import { openEngineDirectory } from '../../src/wire/engine-directory.js';
 import { eventually, isAlive } from '../support/processes.js';
+import { bin, project } from '../support/runtime.js';
 import { WireStage } from '../support/wire.js';
 
 let stage: WireStage;
@@ -89,6 +94,21 @@ describe('one engine per home', () => {
     expect(readdirSync(join(stage.home, 'engine')).filter((name) => /^[zs]-/.test(name)).length).toBe(2);
   }, 60_000);
 
+  it('says again where it is when somebody removed that', async () => {
+    const engine = stage.engine();
+    await stage.ready(engine);
+    const directory = await openEngineDirectory({ home: stage.home });
+    const told = await readDescriptor(directory);
+    rmSync(directory.descriptorPath);
+    expect(await stage.joined(stage.front())).toBe(engine.pid);
+    expect(await readDescriptor(directory)).toEqual(told);
+    // What stands in its place belongs to whoever wrote it.
+    writeFileSync(directory.descriptorPath, JSON.stringify({ ...told, pid: 1 }));
+    engine.signal('SIGTERM');
+    expect(await engine.exited).toBe(0);
+    expect(await readDescriptor(directory)).toEqual({ ...told, pid: 1 });
+  }, 60_000);
+
   it('says why it cannot be started', async () => {
     const front = stage.front({
       engine: { link: 'socket', tcp: { endpoint: 'tcp://127.0.0.1:1', key: 'none' } },
@@ -119,6 +139,34 @@ describe('versions', () => {
       expect(front.lines.find((line) => line.difference)?.difference).toEqual(['1.0.0', version]);
     }
     expect(isAlive(old.pid)).toBe(true);
+  }, 60_000);
+
+  it('names one of another protocol, and stops it when told to', async () => {
+    const dist = join(stage.home, 'older', 'dist');
+    cpSync(join(project, 'dist'), dist, { recursive: true });
+    symlinkSync(join(project, 'node_modules'), join(stage.home, 'older', 'node_modules'));
+    cpSync(join(project, 'package.json'), join(stage.home, 'older', 'package.json'));
+    const frames = join(dist, 'wire', 'frames.js');
+    const text = readFileSync(frames, 'utf8');
+    const older = text.replace(/PROTOCOL_VERSION = \d+/, 'PROTOCOL_VERSION = 0');
+    expect(older).not.toBe(text);
+    writeFileSync(frames, older);
+    const old = stage.engine({ version: '0.0.1' }, dist);
+    await stage.ready(old);
+
+    const front = stage.front();
+    expect(await front.exited).toBe(1);
+    expect(front.lines.at(-1)?.message).toContain('The engine 0.0.1 speaks protocol 0');
+    const engine = async (what: string) => {
+      const env = { PATH: process.env['PATH'], HOME: stage.home, MCP_RUNTIME_HOME: stage.home };
+      const run = promisify(execFile)(process.execPath, [bin, 'engine', what, '--json'], { env });
+      return JSON.parse((await run).stdout) as object;
+    };
+    const facts = { pid: old.pid, version: '0.0.1' };
+    expect(await engine('status')).toEqual({ running: true, joinable: false, engine: facts });
+    expect(await engine('stop')).toEqual({ stopped: true, pid: old.pid });
+    expect(await old.exited).toBe(0);
+    expect(await engine('status')).toEqual({ running: false });
   }, 60_000);
 });
 

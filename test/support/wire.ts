@@ -40,8 +40,9 @@ export class WireStage {
   readonly #marker: Marker = uniqueMarker();
   readonly #started: WireProcess[] = [];
 
-  engine(options: Record<string, unknown> = {}): WireProcess {
-    return this.#start('wire-engine.mjs', { home: this.home, ledger: this.ledgerPath, ...options });
+  /** @param dist what is built, if not in dist/. */
+  engine(options: Record<string, unknown> = {}, dist?: string): WireProcess {
+    return this.#start('wire-engine.mjs', { home: this.home, ledger: this.ledgerPath, ...options }, dist);
   }
 
   front(options: Record<string, unknown> = {}): WireProcess {
@@ -83,9 +84,13 @@ export class WireStage {
     await expectNoProcess(this.#marker).finally(() => rmSync(this.home, { recursive: true, force: true }));
   }
 
-  #start(file: string, options: object): WireProcess {
+  #start(file: string, options: object, dist?: string): WireProcess {
     const child = spawn(process.execPath, [fixture(file), JSON.stringify(options)], {
-      env: { ...process.env, [this.#marker.name]: this.#marker.value },
+      env: {
+        ...process.env,
+        [this.#marker.name]: this.#marker.value,
+        ...(dist === undefined ? {} : { WIRE_DIST: dist }),
+      },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     let raw = '';
