@@ -19,6 +19,8 @@ export interface EngineFlags extends GlobalFlags {
 
 /** How long running calls get to finish when the engine is asked to end, ms. */
 const DRAIN_MS = 10_000;
+/** What then has not ended is ended by the next engine, which this one must not keep out for ever, ms. */
+const LAST_MS = 30_000;
 /** Between two looks at whether anyone still needs the engine, ms. */
 const LOOK_MS = 1_000;
 /** Without any client the servers end this long after the last one left; a client that reloads is back before, ms. */
@@ -53,6 +55,7 @@ export async function runEngine(flags: EngineFlags): Promise<number> {
         });
         return composed.engine;
       },
+      close: async () => composed?.close(),
       version: packageVersion(),
       pid: process.pid,
       link: settings.engineLink,
@@ -69,8 +72,9 @@ export async function runEngine(flags: EngineFlags): Promise<number> {
     logger.info({ pid: process.pid, home: settings.home, addresses: hosted.addresses }, 'the engine runs');
     engine?.learnInBackground();
     trimWhenIdle();
+    let looking: NodeJS.Timeout | undefined;
     const idle = new Promise<'idle'>((resolve) => {
-      setInterval(() => {
+      looking = setInterval(() => {
         if (frontEnds > 0 || engine?.idle === false) lastNeeded = Date.now();
         const unneeded = Date.now() - lastNeeded;
         if (unneeded >= UNATTENDED_MS) void engine?.stopUnusedServers();
@@ -78,15 +82,21 @@ export async function runEngine(flags: EngineFlags): Promise<number> {
       }, LOOK_MS).unref();
     });
     const why = await Promise.race([stop.signalled.then(() => 'asked' as const), idle, retired]);
+    clearInterval(looking);
     logger.info({ why }, 'the engine ends');
+    setTimeout(
+      () => {
+        logger.error('the engine did not end by itself and is killed');
+        process.kill(process.pid, 'SIGKILL');
+      },
+      (why === 'asked' ? DRAIN_MS : 0) + LAST_MS,
+    ).unref();
     if (why === 'asked') await hosted.drain(DRAIN_MS);
     return 0;
   } catch (error) {
     return await output.failure(error);
   } finally {
     stop.release();
-    // Front-ends are told first, so that none waits for an answer that cannot come.
-    await composed?.close();
     await hosted?.close();
   }
 }

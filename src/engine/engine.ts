@@ -95,8 +95,9 @@ export class RuntimeEngine implements RuntimePort {
     return this.#events.subscribe(listener);
   }
 
-  /** Whether nobody is connected and nothing runs or waits. */
+  /** Whether nobody is connected and nothing runs or waits. One that ends is not. */
   get idle(): boolean {
+    if (this.#closing) return false;
     const { tasks, supervisor } = this.#parts;
     const { queued = 0, running = 0 } = tasks.statistics();
     return (

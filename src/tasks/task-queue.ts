@@ -189,6 +189,7 @@ export class TaskQueue {
 
   /** Of one principal, or of all. */
   statistics(principal?: string): TaskStatistics {
+    if (this.#phase === 'closed') throw errors.draining();
     const { size, workers } = this.#settings;
     const { queued, running } = this.#dispatcher;
     const now = principal === undefined ? { queued, running } : {};

@@ -40,7 +40,45 @@ export async function writeDescriptor(directory: EngineDirectory, facts: EngineD
   await writeFileAtomic(directory.descriptorPath, `${JSON.stringify(facts)}\n`, { sync: false });
 }
 
-/** Only for the holder of the lock. */
-export async function removeDescriptor(directory: EngineDirectory): Promise<void> {
-  await unlink(directory.descriptorPath).catch(() => {});
+/** Between two looks whether it is still there, ms. */
+const LOOK_MS = 1_000;
+
+/**
+ * Writes it, and again when it is gone: an engine of an older version may remove that of its successor on its way out, and
+ * people clear directories. An engine that nobody finds would keep every other out. Only for the holder of the lock.
+ * @returns how to leave it alone from then on; that resolves when nothing is being written any more.
+ */
+export async function keepDescriptor(
+  directory: EngineDirectory,
+  facts: EngineDescriptor,
+): Promise<{ stop(): Promise<void> }> {
+  await writeDescriptor(directory, facts);
+  let over = false;
+  let looking = Promise.resolve();
+  const look = async () => {
+    // Another's stands there only where somebody removed the lock together with the directory: it is left to it.
+    if (over || (await readDescriptor(directory)) !== undefined) return;
+    // A full disk: the next look tries again.
+    await writeDescriptor(directory, facts).catch(() => {});
+  };
+  const timer = setInterval(() => {
+    looking = looking.then(look);
+  }, LOOK_MS).unref();
+  return {
+    stop: () => {
+      over = true;
+      clearInterval(timer);
+      return looking;
+    },
+  };
+}
+
+/** Removes it where it is the one of this engine. */
+export async function removeDescriptor(
+  directory: EngineDirectory,
+  { pid, startedAt }: Pick<EngineDescriptor, 'pid' | 'startedAt'>,
+): Promise<void> {
+  const found = await readDescriptor(directory);
+  if (found?.pid === pid && found.startedAt === startedAt)
+    await unlink(directory.descriptorPath).catch(() => {});
 }

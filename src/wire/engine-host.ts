@@ -2,7 +2,7 @@ import { RuntimeError } from '../core/errors.js';
 import type { Logger } from '../lib/log.js';
 import type { RuntimePort } from '../operations/table.js';
 import { curveServer, requireKeys, type ServerKey } from './curve.js';
-import { removeDescriptor, writeDescriptor } from './engine-descriptor.js';
+import { keepDescriptor, removeDescriptor, writeDescriptor } from './engine-descriptor.js';
 import type { EngineDirectory } from './engine-directory.js';
 import { acquireEngineLock } from './engine-lock.js';
 import { PROTOCOL_VERSION } from './frames.js';
@@ -17,6 +17,8 @@ export interface HostOptions {
   readonly directory: EngineDirectory;
   /** Makes the runtime once the place is ours: before that it must not touch what another engine owns. */
   readonly open: () => Promise<RuntimePort>;
+  /** Ends what `open` made, or began to make: once nobody is served any more, and before the place is another's. */
+  readonly close?: (() => Promise<void>) | undefined;
   readonly version: string;
   readonly pid: number;
   /** ENGINE_LINK. Default `zeromq`, which brings the socket along for those who cannot load it. */
@@ -34,13 +36,16 @@ export interface HostOptions {
 export interface HostedEngine {
   readonly server: RuntimeServer;
   readonly addresses: readonly string[];
+  /** As `close`, but running calls get `graceMs` to be answered. */
   drain(graceMs: number): Promise<void>;
+  /** Ends the engine; the place is free only when nothing of it is left. Once: a later one waits for the first. */
   close(reason?: 'closed' | 'idle'): Promise<void>;
 }
 
 /**
  * Takes the lock, makes the runtime, listens, then says where: in this order, so that there is never a second engine
- * and nobody is sent to a place that does not answer.
+ * and nobody is sent to a place that does not answer. It ends in the reverse order: who lets the next engine in while
+ * servers still end would have two processes of one server, and take away the address of its successor.
  * @throws RuntimeError ENGINE_UNAVAILABLE (`data.reason` "running") when there is an engine already.
  */
 export async function hostEngine(options: HostOptions): Promise<HostedEngine> {
@@ -48,24 +53,46 @@ export async function hostEngine(options: HostOptions): Promise<HostedEngine> {
   if (tcp !== undefined) requireKeys(tcp.endpoint, tcp.key);
   const lock = await acquireEngineLock(directory);
   const facts = { pid, version, protocol: PROTOCOL_VERSION, startedAt: Date.now() };
-  const undo: (() => void | Promise<void>)[] = [() => lock.release(), () => removeDescriptor(directory)];
+  const undo: (() => void | Promise<void>)[] = [
+    () => lock.release(),
+    () => removeDescriptor(directory, facts),
+  ];
   const unwind = async () => {
-    for (const step of undo.splice(0).reverse()) await step();
+    const failures: unknown[] = [];
+    // Whatever fails on the way, the place is given away at its end.
+    for (const step of undo.splice(0).reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   };
   try {
     await directory.sweep();
     await writeDescriptor(directory, { ...facts, addresses: [] });
+    undo.push(async () => options.close?.());
     const port = await options.open();
     const { listen, close } = await ways(options);
     undo.push(close);
     const server = await serveRuntime({ ...options, port, listen });
+    undo.push(() => server.close());
     const addresses = server.links.map((link) => link.address);
-    await writeDescriptor(directory, { ...facts, addresses });
-    const end = async (stop: () => Promise<void>) => {
-      const stopped = stop();
-      await removeDescriptor(directory);
-      await stopped;
-      await unwind();
+    const kept = await keepDescriptor(directory, { ...facts, addresses });
+    undo.push(() => kept.stop());
+    let ending: Promise<void> | undefined;
+    const end = (stop: () => Promise<void>) => {
+      ending ??= (async () => {
+        // What fails is heard of when the server is closed below.
+        const stopped = stop().catch(() => {});
+        // Nobody is sent here any more, while those who are here are answered.
+        await kept.stop();
+        await removeDescriptor(directory, facts);
+        await stopped;
+        await unwind();
+      })();
+      return ending;
     };
     return {
       server,
@@ -74,7 +101,7 @@ export async function hostEngine(options: HostOptions): Promise<HostedEngine> {
       close: (reason) => end(() => server.close(reason)),
     };
   } catch (error) {
-    await unwind();
+    await unwind().catch(() => {});
     throw error;
   }
 }

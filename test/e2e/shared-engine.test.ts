@@ -122,6 +122,28 @@ describe('one engine for all clients', () => {
     expect(textOf(await client.execute('good', 'echo', { text: 'next' }))).toBe('next');
   }, 60_000);
 
+  it('one that ends lets its successor in when nothing of it is left, and leaves it its address', async () => {
+    at().servers({ stubborn: node(hostile('ignores-sigterm')) });
+    const client = await at().client();
+    await client.execute('stubborn', 'echo', { text: 'up' });
+    const before = await enginePid();
+    const started = () =>
+      at()
+        .events('stubborn', 'start')
+        .map((event) => event.pid);
+    const old = started();
+    process.kill(before, 'SIGTERM');
+    // A call may come before the signal does.
+    await eventually(async () => {
+      await client.execute('stubborn', 'echo', { text: 'next' });
+      return started().length > old.length;
+    }, 30_000);
+    // Where the next engine starts the same server, that of the old one is gone.
+    expect(old.filter(isAlive)).toEqual([]);
+    expect(isAlive(before)).toBe(false);
+    expect(await enginePid()).not.toBe(before);
+  }, 60_000);
+
   it.skipIf(process.platform === 'win32')(
     'UPG-01: a home that cannot be used is said, and the client is served all the same',
     async () => {
