@@ -138,6 +138,17 @@ describe('scanMessage', () => {
     );
   });
 
+  it.each(['', '"', '\\', '\\"', '\\u00e9', '\u0000', '\u001f', '\n', '\u007f', 'é', '漢', '🎉'])(
+    'agrees with JSON.parse on %j anywhere within plain text',
+    (special) => {
+      for (const around of ['x', 'ü', '"}'])
+        for (let before = 0; before < 120; before += 1) {
+          const rest = around === '"}' ? around : `${around.repeat(120 - before)}"}`;
+          expectSame(`{"id":"${'a'.repeat(500)}","result":"${'b'.repeat(before)}${special}${rest}`);
+        }
+    },
+  );
+
   it('measures the nesting without recursion', () => {
     expect(scanMessage(encode('7')).depth).toBe(0);
     expect(scanMessage(encode('{"a":[{}]}')).depth).toBe(3);

@@ -1,3 +1,5 @@
+import { endOfString, wordsOf } from './json-text.js';
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
@@ -6,11 +8,6 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
-/** For fewer bytes a second view costs more than it saves. */
-const WORDS_FROM = 512;
-/** A text that was plain for so long is likely to stay so. */
-const PLAIN_BYTES = 24;
-
 /** A value's place in the bytes: from `start` up to but not including `end`. */
 export interface Span {
   readonly start: number;
@@ -51,20 +48,15 @@ class Scanner {
   #stack = new Uint8Array(64);
   #depth = 0;
   #deepest = 0;
-  /** The bytes again as aligned words, for long texts. */
-  readonly #words: Int32Array | undefined;
-  /** Where in the bytes the first word begins. */
-  readonly #firstWord: number;
+  /** The bytes again as words, for long texts. */
+  readonly #words: DataView | undefined;
   #key: MemberName | undefined;
   #valueStart = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#length = bytes.byteLength;
-    this.#firstWord = -bytes.byteOffset & 3;
-    const count = (bytes.byteLength - this.#firstWord) >> 2;
-    if (bytes.byteLength >= WORDS_FROM)
-      this.#words = new Int32Array(bytes.buffer, bytes.byteOffset + this.#firstWord, count);
+    this.#words = wordsOf(bytes);
   }
 
   run(): Scan {
@@ -208,52 +200,10 @@ class Scanner {
   }
 
   #string(): boolean {
-    const bytes = this.#bytes;
-    const length = this.#length;
-    const words = this.#words;
-    const firstWord = this.#firstWord;
-    let at = this.#at + 1;
-    let plain = 0;
-    while (at < length) {
-      const byte = bytes[at] as number;
-      at += 1;
-      if (byte === QUOTE) {
-        this.#at = at;
-        return true;
-      }
-      if (byte < 0x20) return false;
-      if (byte === BACKSLASH) {
-        const escaped = bytes[at];
-        at += 1;
-        if (escaped === 0x75) {
-          for (let i = 0; i < 4; i += 1) if (!isHex(bytes[at + i])) return false;
-          at += 4;
-        } else if (!isEscape(escaped)) return false;
-        plain = 0;
-      } else if (words) {
-        plain += 1;
-        if (plain > PLAIN_BYTES && ((at - firstWord) & 3) === 0) {
-          at = this.#skipPlain(at, words);
-          plain = 0;
-        }
-      }
-    }
-    return false;
-  }
-
-  /** Skips text four bytes at a time, up to a word with a quote, a backslash or a control character in it. */
-  #skipPlain(from: number, words: Int32Array): number {
-    let index = (from - this.#firstWord) >> 2;
-    for (; index < words.length; index += 1) {
-      const word = words[index] as number;
-      const quote = word ^ 0x22222222;
-      const slash = word ^ 0x5c5c5c5c;
-      // The high bit of a byte that is below 0x20, or zero after the xor; bytes from 0x80 are masked out by ~.
-      const hit =
-        ((word - 0x20202020) & ~word) | ((quote - 0x01010101) & ~quote) | ((slash - 0x01010101) & ~slash);
-      if ((hit & 0x80808080) !== 0) break;
-    }
-    return this.#firstWord + index * 4;
+    const end = endOfString(this.#bytes, this.#words, this.#at + 1);
+    if (end < 0) return false;
+    this.#at = end;
+    return true;
   }
 
   #digits(): boolean {
@@ -283,17 +233,4 @@ class Scanner {
 
 function isDigit(byte: number | undefined): boolean {
   return byte !== undefined && byte >= 0x30 && byte <= 0x39;
-}
-
-function isHex(byte: number | undefined): boolean {
-  if (byte === undefined) return false;
-  return isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66);
-}
-
-/** What may follow a backslash, `u` aside; a table, since text within text is full of them. */
-const escapes = new Uint8Array(256);
-for (const mark of '"\\/bfnrt') escapes[mark.charCodeAt(0)] = 1;
-
-function isEscape(byte: number | undefined): boolean {
-  return byte !== undefined && escapes[byte] === 1;
 }
