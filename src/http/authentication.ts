@@ -1,9 +1,10 @@
-import type { Context, Env, MiddlewareHandler } from 'hono';
+import type { Env, MiddlewareHandler } from 'hono';
 import { RuntimeError } from '../core/errors.js';
 import type { Access, Verdict } from './access/access.js';
 import { refusal } from './answers.js';
 import { bearerToken } from './guard.js';
-import { isLoopback } from './listen.js';
+import type { Handed } from './handed.js';
+import { type Bindings, isLoopback } from './listen.js';
 import { RateLimit } from './rate-limit.js';
 
 export interface Authentication {
@@ -19,10 +20,7 @@ export interface Authentication {
 
 /** What authentication leaves for handlers: who asks. */
 export interface AccessEnv extends Env {
-  Bindings: {
-    incoming?: { socket?: { remoteAddress?: string | undefined } };
-    outgoing?: { once(event: 'close', listener: () => void): unknown };
-  };
+  Bindings: Bindings<Handed>;
   Variables: { access: Access };
 }
 
@@ -35,28 +33,36 @@ const FAILURES_PER_MINUTE = 600;
 const isTokenNeeded = async ({ requireToken, verifyToken }: Authentication): Promise<boolean> =>
   typeof requireToken === 'function' ? requireToken() : (requireToken ?? verifyToken !== undefined);
 
-/** Finds out who asks. A token that is sent must be valid, even where none is needed. */
-export function authentication(options: Authentication): MiddlewareHandler<AccessEnv> {
+/** How a request is answered that may not go on, or who asks. Rejects when that cannot be found out. */
+export type Authenticate = (authorization: string | undefined, address: string) => Promise<Access | Response>;
+
+/** Finds out who asks, and counts it. A token that is sent must be valid, even where none is needed. */
+export function authenticator(options: Authentication): Authenticate {
   const { verifyToken, ratePerMinute = RATE_PER_MINUTE } = options;
   const rate = ratePerMinute > 0 ? new RateLimit(ratePerMinute) : undefined;
   const failures = new RateLimit(FAILURES_PER_MINUTE);
-  const refuse = (c: Context<AccessEnv>, why: 'no_token' | Exclude<Verdict, Access>) => {
-    const wait = why === 'no_token' ? 0 : failures.take(c.env?.incoming?.socket?.remoteAddress ?? '');
-    return wait > 0 ? tooMany(wait) : refused(why, options.resourceMetadata);
-  };
-  return async (c, next) => {
-    const header = c.req.header('authorization');
+  return async (authorization, address) => {
     // Without anything that could check it a token says nothing.
-    if (verifyToken === undefined || header === undefined) {
-      if (await isTokenNeeded(options)) return refuse(c, 'no_token');
-      c.set('access', LOCAL);
-      return next();
+    if (verifyToken === undefined || authorization === undefined) {
+      return (await isTokenNeeded(options)) ? refused('no_token', options.resourceMetadata) : LOCAL;
     }
-    const token = bearerToken(header);
+    const token = bearerToken(authorization);
     const verdict = token === undefined ? undefined : await verifyToken(token);
-    if (typeof verdict !== 'object') return refuse(c, verdict ?? 'invalid_token');
+    if (typeof verdict !== 'object') {
+      const wait = failures.take(address);
+      return wait > 0 ? tooMany(wait) : refused(verdict ?? 'invalid_token', options.resourceMetadata);
+    }
     const wait = rate?.take(verdict.principal) ?? 0;
-    if (wait > 0) return tooMany(wait);
+    return wait > 0 ? tooMany(wait) : verdict;
+  };
+}
+
+/** Lets nobody go on who may not, and says who asks. What was found out before is not asked, or counted, again. */
+export function authentication(authenticate: Authenticate): MiddlewareHandler<AccessEnv> {
+  return async (c, next) => {
+    const address = c.env?.incoming?.socket?.remoteAddress ?? '';
+    const verdict = c.env?.handed?.verdict ?? (await authenticate(c.req.header('authorization'), address));
+    if (verdict instanceof Response) return verdict;
     c.set('access', verdict);
     return next();
   };

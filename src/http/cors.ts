@@ -13,16 +13,30 @@ const SENT = [
 ];
 const READ = ['Mcp-Session-Id', 'Mcp-Protocol-Version', 'WWW-Authenticate', 'Retry-After'];
 
+/** What lets a page read an answer; undefined for a page that may not. */
+export type CorsHeaders = (origin: string | undefined) => Readonly<Record<string, string>> | undefined;
+
 /**
  * Lets pages of these origins, and no others, read answers. Cookies are not used, so credentials stay forbidden.
  * @param origins exactly as browsers send them (`https://app.example`).
  */
-export function cors(origins: readonly string[]): MiddlewareHandler {
+export function corsHeaders(origins: readonly string[]): CorsHeaders {
   const allowed = new Set(origins.map((origin) => origin.toLowerCase()));
+  return (origin) =>
+    origin === undefined || !allowed.has(origin.toLowerCase())
+      ? undefined
+      : {
+          'Access-Control-Allow-Origin': origin,
+          Vary: 'Origin',
+          'Access-Control-Expose-Headers': READ.join(', '),
+        };
+}
+
+/** Puts these headers on every answer, and answers the question that a browser asks first. */
+export function cors(headersFor: CorsHeaders): MiddlewareHandler {
   return async (c, next) => {
-    const origin = c.req.header('origin');
-    if (origin === undefined || !allowed.has(origin.toLowerCase())) return next();
-    const headers = { 'Access-Control-Allow-Origin': origin, Vary: 'Origin' };
+    const headers = headersFor(c.req.header('origin'));
+    if (headers === undefined) return next();
     if (c.req.method === 'OPTIONS' && c.req.header('access-control-request-method') !== undefined) {
       return new Response(null, {
         status: 204,
@@ -38,7 +52,6 @@ export function cors(origins: readonly string[]): MiddlewareHandler {
     // Answers of the SDK bring headers that cannot be changed.
     const response = new Response(c.res.body, c.res);
     for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
-    response.headers.set('Access-Control-Expose-Headers', READ.join(', '));
     c.res = response;
     return undefined;
   };

@@ -4,20 +4,27 @@ import {
   createMcpHandler,
   type McpHttpHandler,
 } from '@modelcontextprotocol/server';
-import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import { type Context, Hono } from 'hono';
 import type { Logger } from '../lib/log.js';
 import type { Expose } from '../mcp/expose.js';
 import type { Pin } from '../mcp/exposure.js';
 import { type Announcement, createMcpFace } from '../mcp/face.js';
 import type { RuntimePort } from '../operations/table.js';
 import { notAllowed, refusal, refuseAsRpc, tooManySessions } from './answers.js';
-import { type AccessEnv, type Authentication, authentication, mustBeSafe } from './authentication.js';
+import {
+  type AccessEnv,
+  type Authentication,
+  authentication,
+  authenticator,
+  mustBeSafe,
+} from './authentication.js';
 import { readJson } from './body.js';
-import { cors } from './cors.js';
+import { cors, corsHeaders } from './cors.js';
 import { EventLog } from './event-log.js';
-import { hostGuard, LOOPBACK_HOSTS } from './guard.js';
+import { guard, hostCheck, LOOPBACK_HOSTS } from './guard.js';
 import { type HttpListener, isLoopback, listen, namesOfHost, type Timeouts } from './listen.js';
 import { type SessionLimits, Sessions } from './sessions.js';
+import { acceptsBoth, ShortWay } from './short-way.js';
 import { SseTransport } from './sse.js';
 import { type StatelessClient, statelessClient } from './stateless.js';
 import { legacyOther, legacyPost, type StreamableSession } from './streamable.js';
@@ -46,8 +53,6 @@ export interface HttpFaceOptions extends Authentication {
 }
 
 export interface HttpFace {
-  /** For tests without a socket; `listen` serves it. */
-  readonly app: Hono<AccessEnv>;
   /**
    * @throws RuntimeError PORT_IN_USE; UNAUTHORIZED when it would be reachable from elsewhere without a token;
    * CONFIG_INVALID when the address cannot be bound.
@@ -89,16 +94,15 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
   async function mcp(c: Context<AccessEnv>): Promise<Response> {
     const request = c.req.raw;
     const access = c.get('access');
-    const outgoing = c.env?.outgoing;
+    const { incoming, outgoing, handed } = c.env;
     if (request.method !== 'POST') return legacyOther(legacy, request, access, outgoing);
-    const accept = request.headers.get('accept') ?? '';
-    if (!accept.includes('application/json') || !accept.includes('text/event-stream')) {
+    if (!acceptsBoth(request.headers.get('accept'))) {
       return refusal(406, 'The client must accept both application/json and text/event-stream');
     }
-    const body = await readJson(request, maxBodyBytes);
+    const body = handed?.body ?? (await readJson(incoming, maxBodyBytes));
     if (!body.ok) return body.refusal;
     const kind = eraOf(request, body.value);
-    if (kind === 'legacy') return legacyPost(legacy, request, access, body.value, outgoing);
+    if (kind === 'legacy') return legacyPost(legacy, request, access, body.value, c.env);
     // What cannot be classified is refused by the handler, which knows how, without asking for a server.
     if (kind === 'reject') return modern.fetch(request, { parsedBody: body.value });
     const client = statelessClient(face, stateless, access, body.value, outgoing);
@@ -118,33 +122,36 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
     const connection = face.connect({ principal, restriction });
     const transport = new SseTransport(connection, MESSAGES, (id) => streams.remove(id));
     streams.add(transport.sessionId, access, transport);
-    streams.find(transport.sessionId, access, c.env?.outgoing);
+    streams.find(transport.sessionId, access, c.env.outgoing);
     await connection.createServer('legacy').connect(transport);
     return transport.response;
   }
 
   async function postMessage(c: Context<AccessEnv>): Promise<Response> {
-    const body = await readJson(c.req.raw, maxBodyBytes);
+    const body = await readJson(c.env.incoming, maxBodyBytes);
     if (!body.ok) return body.refusal;
-    const transport = streams.find(c.req.query('sessionId') ?? '', c.get('access'), c.env?.outgoing);
+    const transport = streams.find(c.req.query('sessionId') ?? '', c.get('access'), c.env.outgoing);
     return transport?.receive(body.value) ?? refusal(404, 'Session not found');
   }
 
-  const guardFor = (names: readonly string[]) =>
-    hostGuard({
+  const checkFor = (names: readonly string[]) =>
+    hostCheck({
       allowedHosts: options.allowedHosts ?? names,
       allowedOrigins: [...(options.allowedOrigins ?? LOOPBACK_HOSTS), ...(options.corsOrigins ?? [])],
-      refuse: refuseAsRpc,
     });
-  let guard: MiddlewareHandler = guardFor(LOOPBACK_HOSTS);
-  const authenticate = authentication(options);
+  let check = checkFor(LOOPBACK_HOSTS);
+  const headersFor = corsHeaders(options.corsOrigins ?? []);
+  const authenticate = authenticator(options);
   const app = new Hono<AccessEnv>();
-  app.use('*', (c, next) => guard(c, next));
-  if (options.corsOrigins && options.corsOrigins.length > 0) app.use('*', cors(options.corsOrigins));
+  app.use(
+    '*',
+    guard((...request) => check(...request), refuseAsRpc),
+  );
+  app.use('*', cors(headersFor));
   app.get('/health', (c) => c.json({ status: 'ok', version: options.version }));
   const { resource } = options;
   if (resource) app.get('/.well-known/oauth-protected-resource/*', (c) => c.json(resource.metadata));
-  app.use('*', authenticate);
+  app.use('*', authentication(authenticate));
   app.on(['GET', 'POST', 'DELETE'], '/mcp', mcp);
   app.get('/sse', openStream);
   app.post(MESSAGES, postMessage);
@@ -158,14 +165,23 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
     return refusal(500, 'Internal error', { code: -32_603 });
   });
 
+  const shortWay = new ShortWay({
+    check: (...request) => check(...request),
+    authenticate,
+    corsHeaders: headersFor,
+    sessions: legacy.sessions,
+    maxBodyBytes,
+    logger,
+  });
+
   return {
-    app,
     listen: async (address) => {
       await mustBeSafe(address.host, options);
-      if (!isLoopback(address.host)) guard = guardFor([...LOOPBACK_HOSTS, ...namesOfHost(address.host)]);
-      return listen(app.fetch, {
+      if (!isLoopback(address.host)) check = checkFor([...LOOPBACK_HOSTS, ...namesOfHost(address.host)]);
+      return listen((request, env: AccessEnv['Bindings']) => app.fetch(request, env), {
         ...address,
         logger,
+        shortWay,
         timeouts: options.timeouts,
         maxConnections: options.maxConnections,
         onclose: async () => {

@@ -16,26 +16,36 @@ export interface HostGuardOptions {
   readonly refuse?: Refuse | undefined;
 }
 
+/** Why a request is not for us, by its Host and Origin; undefined when it is. */
+export type HostCheck = (host: string | undefined, origin: string | undefined) => RuntimeError | undefined;
+
 /**
- * Refuses requests whose Host is not ours (DNS rebinding) or whose Origin is a foreign page (403). A missing
- * Origin is fine: programs send none. `Origin: null` counts as foreign unless it is listed.
+ * Finds requests whose Host is not ours (DNS rebinding) or whose Origin is a foreign page. A missing Origin is fine:
+ * programs send none. `Origin: null` counts as foreign unless it is listed.
  */
-export function hostGuard(options: HostGuardOptions = {}): MiddlewareHandler {
+export function hostCheck(options: Omit<HostGuardOptions, 'refuse'> = {}): HostCheck {
   const hosts = new Set((options.allowedHosts ?? LOOPBACK_HOSTS).map((host) => host.toLowerCase()));
   const origins = new Set((options.allowedOrigins ?? LOOPBACK_HOSTS).map((origin) => origin.toLowerCase()));
-  const refuse = options.refuse ?? refuseAsError;
+  return (host, origin) => {
+    if (!hostAllowed(host, hosts)) {
+      return new RuntimeError('FORBIDDEN', 'The Host header names another machine than this one.');
+    }
+    if (!originAllowed(origin, origins)) {
+      return new RuntimeError('FORBIDDEN', 'Requests of this web origin are not allowed.');
+    }
+    return undefined;
+  };
+}
+
+/** Refuses what `hostCheck` finds. */
+export const hostGuard = (options: HostGuardOptions = {}): MiddlewareHandler =>
+  guard(hostCheck(options), options.refuse ?? refuseAsError);
+
+/** Refuses (403) what a check finds. */
+export function guard(check: HostCheck, refuse: Refuse): MiddlewareHandler {
   return async (c, next) => {
-    if (!hostAllowed(c.req.header('host'), hosts)) {
-      return refuse(
-        c,
-        403,
-        new RuntimeError('FORBIDDEN', 'The Host header names another machine than this one.'),
-      );
-    }
-    if (!originAllowed(c.req.header('origin'), origins)) {
-      return refuse(c, 403, new RuntimeError('FORBIDDEN', 'Requests of this web origin are not allowed.'));
-    }
-    return next();
+    const error = check(c.req.header('host'), c.req.header('origin'));
+    return error === undefined ? next() : refuse(c, 403, error);
   };
 }
 
@@ -78,8 +88,8 @@ export function bearerToken(header: string | undefined): string | undefined {
 }
 
 function hostAllowed(header: string | undefined, allowed: ReadonlySet<string>): boolean {
-  const match = /^(\[[0-9a-f:.]+\]|[^:\s/@?#]+)(?::\d{1,5})?$/i.exec(header ?? '');
-  if (!match) return false;
+  const match = /^(\[[0-9a-f:.]+\]|[^:\s/@?#]+)(?::(\d{1,5}))?$/i.exec(header ?? '');
+  if (!match || Number(match[2] ?? 0) > 65_535) return false;
   return allowed.has(match[0].toLowerCase()) || allowed.has((match[1] ?? '').toLowerCase());
 }
 

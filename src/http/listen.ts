@@ -14,7 +14,7 @@ export interface HttpListener {
   close(): Promise<void>;
 }
 
-export interface ListenOptions {
+export interface ListenOptions<Handed = never> {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -23,6 +23,7 @@ export interface ListenOptions {
   readonly timeouts?: Timeouts | undefined;
   /** Default 2048. */
   readonly maxConnections?: number | undefined;
+  readonly shortWay?: ShortWay<Handed> | undefined;
 }
 
 /** Ms within which a request must have been sent; one that is slower is answered 408. */
@@ -33,7 +34,23 @@ export interface Timeouts {
   readonly requestMs?: number | undefined;
 }
 
-type Fetch = Parameters<typeof getRequestListener>[0];
+/** What a web-standard request comes with. */
+export interface Bindings<Handed> {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly handed?: Handed | undefined;
+}
+
+type Fetch<Handed> = (request: Request, env: Bindings<Handed>) => Response | Promise<Response>;
+
+/** Makes the web-standard request. @param handed what is known of it already. */
+export type HandOn<Handed> = (incoming: IncomingMessage, outgoing: ServerResponse, handed?: Handed) => void;
+
+/** Sees requests before anything web-standard is made of them. */
+export interface ShortWay<Handed> {
+  /** Answers a request, or hands it on once. */
+  take(incoming: IncomingMessage, outgoing: ServerResponse, handOn: HandOn<Handed>): void;
+}
 
 /** Node waits 60 s for headers and 300 s for a body, which a few hundred slow senders turn into a standstill. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -44,13 +61,24 @@ const GRACE_MS = 1_000;
 const IDLE_CHECK_MS = 20;
 
 /** @throws RuntimeError PORT_IN_USE or CONFIG_INVALID */
-export async function listen(fetch: Fetch, options: ListenOptions): Promise<HttpListener> {
-  const handle = getRequestListener(fetch, {
+export async function listen<Handed = never>(
+  fetch: Fetch<Handed>,
+  options: ListenOptions<Handed>,
+): Promise<HttpListener> {
+  const known = new WeakMap<object, Handed>();
+  const fetchWith = (request: Request, { incoming, outgoing }: Bindings<Handed>) =>
+    fetch(request, { incoming, outgoing, handed: known.get(incoming) });
+  const handle = getRequestListener(fetchWith as Parameters<typeof getRequestListener>[0], {
     // Our process may be somebody else's library.
     overrideGlobalObjects: false,
     // Comes before our guards, and only for a Host or a target that make no URL.
     errorHandler: () => refusal(403, 'The Host header names another machine than this one.'),
   });
+  const handOn: HandOn<Handed> = (incoming, outgoing, handed) => {
+    if (handed !== undefined) known.set(incoming, handed);
+    void handle(incoming, outgoing);
+  };
+  const { shortWay } = options;
   const server = createServer(
     {
       headersTimeout: options.timeouts?.headersMs ?? HEADERS_TIMEOUT_MS,
@@ -59,7 +87,9 @@ export async function listen(fetch: Fetch, options: ListenOptions): Promise<Http
       keepAliveTimeout: REQUEST_TIMEOUT_MS,
     },
     (request, response) => {
-      if (!refuseEarly(request, response)) void handle(request, response);
+      if (refuseEarly(request, response)) return;
+      if (shortWay) shortWay.take(request, response, handOn);
+      else handOn(request, response);
     },
   );
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
@@ -94,12 +124,10 @@ export const bracketed = (host: string): string =>
 
 /** What a web-standard Request cannot carry, and what proxies and we could read differently. */
 function refuseEarly(request: IncomingMessage, response: ServerResponse): boolean {
-  const names = request.rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
-  const twice = (name: string) => names.indexOf(name) !== names.lastIndexOf(name);
   const status =
     request.method === 'TRACE' || request.method === 'CONNECT'
       ? 405
-      : twice('host') || twice('origin') || twice('authorization')
+      : saysTwice(request.rawHeaders)
         ? 400
         : undefined;
   if (status === undefined) return false;
@@ -111,7 +139,19 @@ function refuseEarly(request: IncomingMessage, response: ServerResponse): boolea
   return true;
 }
 
-function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
+/** Whether a header stands there twice of which only one can count. @param raw name, value, name, value, ... */
+function saysTwice(raw: readonly string[]): boolean {
+  const seen = { host: false, origin: false, authorization: false };
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = (raw[at] as string).toLowerCase();
+    if (name !== 'host' && name !== 'origin' && name !== 'authorization') continue;
+    if (seen[name]) return true;
+    seen[name] = true;
+  }
+  return false;
+}
+
+function bind(server: Server, { host, port }: Pick<ListenOptions, 'host' | 'port'>): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
     server.listen(port, host.replace(/^\[|\]$/g, ''), () => {

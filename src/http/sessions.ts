@@ -26,6 +26,8 @@ interface Entry<T> {
 
 /** Anything with the events of Node's response; a seam for tests without sockets. */
 interface Outgoing {
+  /** It is closed already, and says so no more. */
+  readonly destroyed?: boolean;
   once(event: 'close', listener: () => void): unknown;
 }
 
@@ -79,7 +81,7 @@ export class Sessions<T extends Closable> {
     if (!entry || ownerOf(entry.access) !== ownerOf(access)) return undefined;
     entry.access = access;
     entry.lastUsed = this.#now();
-    if (outgoing) {
+    if (outgoing && outgoing.destroyed !== true) {
       entry.open += 1;
       outgoing.once('close', () => {
         entry.open -= 1;

@@ -10,22 +10,84 @@ import {
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server';
 import { allowsBatches } from '../mcp/batch.js';
+import { wayBack } from '../mcp/direct-calls.js';
 import type { McpConnection, McpFace } from '../mcp/face.js';
 import { cancelledId, errorAnswer, idKey, isRequest, readMessage } from '../mcp/inbound.js';
 import type { Access } from './access/access.js';
 import { noSession, refusal, rpcResponse, tooManySessions } from './answers.js';
+import type { AccessEnv } from './authentication.js';
 import type { EventLog, SessionEvents } from './event-log.js';
 import type { Closable, Sessions } from './sessions.js';
+import type { ShortCall } from './short-call.js';
 
 type Outgoing = Parameters<Sessions<Closable>['find']>[2];
 
-/** Knows which requests wait for an answer, which the SDK's transport keeps to itself. */
+/**
+ * Knows which requests wait for an answer, which the SDK's transport keeps to itself, and those of them that have no
+ * stream as long as nothing is said.
+ */
 class SessionTransport extends WebStandardStreamableHTTPServerTransport {
   readonly waiting = new Set<string>();
+  /** They run already. Each stays until its answer left, on its stream when it has one. */
+  readonly #short = new Map<string, ShortCall>();
+
+  /** By the requests that are to open the streams of calls. */
+  readonly #opening = new WeakMap<object, ShortCall>();
+
+  isInUse(key: string): boolean {
+    return this.waiting.has(key) || this.#short.has(key);
+  }
+
+  begin(key: string, call: ShortCall): void {
+    this.waiting.add(key);
+    this.#short.set(key, call);
+  }
+
+  forget(key: string): void {
+    this.waiting.delete(key);
+    this.#short.delete(key);
+  }
+
+  /** Opens the stream of a call. The SDK does so on its way to dispatching a request, which this one was already. */
+  async open(request: Request, body: unknown, call: ShortCall): Promise<Response> {
+    this.#opening.set(request, call);
+    const response = await this.handleRequest(request, { parsedBody: body });
+    if (!response.ok) call.failed();
+    return response;
+  }
+
+  /** To be called once it is connected. */
+  dispatchOnce(): void {
+    const deliver = this.onmessage;
+    this.onmessage = (message: JSONRPCMessage, extra) => {
+      const call = extra?.request && this.#opening.get(extra.request);
+      if (call) call.opened();
+      else deliver?.(message, extra);
+    };
+  }
 
   override async send(message: JSONRPCMessage, options?: { relatedRequestId?: RequestId }): Promise<void> {
-    if (!('method' in message) && message.id !== undefined) this.waiting.delete(idKey(message.id));
+    const isAnswer = !('method' in message);
+    const id = isAnswer ? message.id : options?.relatedRequestId;
+    const key = id === undefined ? '' : idKey(id);
+    const call = this.#short.get(key);
+    if (isAnswer) this.waiting.delete(key);
+    if (isAnswer && call?.answer(message)) {
+      this.#short.delete(key);
+      return;
+    }
+    try {
+      // Everything waits in line, also what comes once it is open.
+      if (call) await call.stream();
+    } finally {
+      if (isAnswer) this.#short.delete(key);
+    }
     await super.send(message, options);
+  }
+
+  override async close(): Promise<void> {
+    for (const call of this.#short.values()) call.end();
+    await super.close();
   }
 }
 
@@ -60,27 +122,51 @@ export class StreamableSession implements Closable {
 
   async start(): Promise<void> {
     await this.#server.connect(this.#transport);
+    this.#transport.dispatchOnce();
   }
 
   handle(request: Request): Promise<Response> {
     return this.#transport.handleRequest(request);
   }
 
-  async post(request: Request, body: unknown): Promise<Response> {
+  /**
+   * Runs a plain call of an initialised session without its stream.
+   * @param revision as the request's header has it.
+   * @returns false when it must be posted.
+   */
+  run(request: JSONRPCRequest, revision: string, call: ShortCall): boolean {
+    const { direct } = this.#connection;
+    const { id } = request;
+    const key = idKey(id);
+    if (direct === undefined || this.#transport.isInUse(key)) return false;
+    if (this.#server.getNegotiatedProtocolVersion() !== revision) return false;
+    const answer = (message: JSONRPCMessage) => {
+      this.#transport.send(message).catch((error: Error) => this.#transport.onerror?.(error));
+    };
+    this.#transport.begin(key, call);
+    const isTaken = direct.take(request, answer, wayBack(this.#server, id));
+    if (isTaken) call.begin();
+    else this.#transport.forget(key);
+    return isTaken;
+  }
+
+  /** @param running the call of this request, if it runs already and is to get its stream. */
+  async post(request: Request, body: unknown, running?: ShortCall): Promise<Response> {
+    if (running) return this.#transport.open(request, body, running);
     const read = this.#readMessages(body);
     if (read instanceof Response) return read;
-    const { waiting } = this.#transport;
+    const transport = this.#transport;
     const keys: string[] = [];
     for (const message of read.filter(isRequest)) {
       const key = idKey(message.id);
       // A second request under an id that waits would take over the stream of the first.
-      if (waiting.has(key) || keys.includes(key)) return idInUse(message);
+      if (transport.isInUse(key) || keys.includes(key)) return idInUse(message);
       keys.push(key);
     }
-    for (const key of keys) waiting.add(key);
+    for (const key of keys) transport.waiting.add(key);
     const response = await this.#transport.handleRequest(request, { parsedBody: body });
     if (response.ok) await this.#endCancelled(read);
-    else for (const key of keys) waiting.delete(key);
+    else for (const key of keys) transport.waiting.delete(key);
     return response;
   }
 
@@ -112,6 +198,8 @@ export class StreamableSession implements Closable {
     for (const message of messages) {
       const id = cancelledId(message);
       if (id === undefined || !this.#transport.waiting.has(idKey(id))) continue;
+      const { reason } = (message as { params?: { reason?: unknown } }).params ?? {};
+      this.#connection.direct?.cancel(id, reason);
       const error = { code: INVALID_REQUEST, message: 'The request was cancelled' };
       await this.#transport.send({ jsonrpc: '2.0', id, error });
     }
@@ -130,11 +218,12 @@ export async function legacyPost(
   request: Request,
   access: Access,
   body: unknown,
-  outgoing: Outgoing,
+  { outgoing, handed }: AccessEnv['Bindings'],
 ): Promise<Response> {
   const id = request.headers.get('mcp-session-id');
   if (id !== null) {
-    return (await context.sessions.find(id, access, outgoing)?.post(request, body)) ?? noSession();
+    const session = context.sessions.find(id, access, outgoing);
+    return (await session?.post(request, body, handed?.running)) ?? noSession();
   }
   if (!isInitialize(body)) {
     return refusal(400, 'Mcp-Session-Id is missing; begin with initialize', { code: INVALID_REQUEST });

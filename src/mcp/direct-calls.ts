@@ -18,11 +18,25 @@ export interface DirectCall {
   readonly way: ClientWay;
 }
 
-/** The way to a client on the stream of its session, of no request in particular. */
-export function wayBack(server: Server): Omit<ClientWay, 'signal'> {
+/** How a handler speaks to the client of a request. */
+export type WayBack = Omit<ClientWay, 'signal'>;
+
+/**
+ * The way to a client on the stream of its session, of no request in particular.
+ * @param related the request on whose stream it is told instead, where each has its own.
+ */
+export function wayBack(server: Server, related?: RequestId): WayBack {
+  if (related === undefined) {
+    return {
+      send: ((...given: Parameters<Server['request']>) => server.request(...given)) as ClientWay['send'],
+      notify: (notification) => server.notification(notification),
+    };
+  }
+  const to = { relatedRequestId: related };
   return {
-    send: ((...given: Parameters<Server['request']>) => server.request(...given)) as ClientWay['send'],
-    notify: (notification) => server.notification(notification),
+    send: ((...[request, schema, options]: Parameters<Server['request']>) =>
+      server.request(request, schema, { ...options, ...to })) as ClientWay['send'],
+    notify: (notification) => server.notification(notification, to),
   };
 }
 
@@ -40,7 +54,7 @@ const RESERVED = 'io.modelcontextprotocol/';
  */
 export class DirectCalls {
   readonly #handle: Handle;
-  readonly #back: Omit<ClientWay, 'signal'>;
+  readonly #back: WayBack;
   readonly #waiting = new Map<RequestId, CallSignal>();
 
   constructor(server: Server, handle: Handle) {
@@ -53,15 +67,16 @@ export class DirectCalls {
   }
 
   /**
-   * @param answer is called once, unless the request is cancelled.
+   * @param answer is called once, later, unless the request is cancelled.
+   * @param back default: the stream of the session.
    * @returns false when it must go to the SDK.
    */
-  take(request: JSONRPCRequest, answer: Answer): boolean {
+  take(request: JSONRPCRequest, answer: Answer, back: WayBack = this.#back): boolean {
     const { id } = request;
     if (!isPlainCall(request) || this.#waiting.has(id)) return false;
     const signal = new CallSignal();
     this.#waiting.set(id, signal);
-    this.#handle({ request, way: { signal, send: this.#back.send, notify: this.#back.notify } }).then(
+    this.#handle({ request, way: { signal, send: back.send, notify: back.notify } }).then(
       (result) => {
         if (this.#settle(id, signal)) answer({ jsonrpc: '2.0', id, result: result as Result });
       },

@@ -81,6 +81,14 @@ const tools: Tools = {
     ]);
     return text(`released ${String(args['key'])}`);
   },
+  flash: async (_args, context) => {
+    context.progress?.({ progress: 1 });
+    return text('done');
+  },
+  ask: async (args, context) => {
+    const answer = await context.client?.ask('elicitation/create', { message: String(args['question']) });
+    return text(JSON.stringify(answer));
+  },
   die: async () => {
     throw new RuntimeError(
       'SERVER_DIED',

@@ -72,6 +72,11 @@ export async function startHttpFace(options: Partial<HttpFaceOptions> & { host?:
     listener,
     url,
     post,
+    /** Tells the server that a session may be used: from now on its plain calls go the short way. */
+    initialized: async (session: Record<string, string>) => {
+      const response = await post({ jsonrpc: '2.0', method: 'notifications/initialized' }, session);
+      if (response.status !== 202) throw new Error(`status ${response.status}`);
+    },
     /** Opens a session and gives the headers that name it. */
     initialize: async (protocolVersion = '2025-11-25', more: Record<string, string> = {}) => {
       const response = await post(initializeRequest(protocolVersion), more);
@@ -86,7 +91,7 @@ export const initializeRequest = (protocolVersion = '2025-11-25') => ({
   jsonrpc: '2.0',
   id: 'init',
   method: 'initialize',
-  params: { protocolVersion, capabilities: {}, clientInfo: { name: 'raw', version: '1' } },
+  params: { protocolVersion, capabilities: { elicitation: {} }, clientInfo: { name: 'raw', version: '1' } },
 });
 
 export const callRequest = (id: unknown, tool: string, args: Record<string, unknown> = {}) => ({
