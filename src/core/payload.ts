@@ -4,19 +4,25 @@
  * (measured: for 10 MiB the JSON costs more than every hop together).
  */
 export class Payload<T = unknown> {
-  #bytes: Uint8Array | undefined;
+  /** One piece or several; more than one are joined when someone wants them as one. */
+  #pieces: readonly Uint8Array[] | undefined;
   #value: T | undefined;
   #parsed: boolean;
 
-  private constructor(bytes: Uint8Array | undefined, value: T | undefined, parsed: boolean) {
-    this.#bytes = bytes;
+  private constructor(pieces: readonly Uint8Array[] | undefined, value: T | undefined, parsed: boolean) {
+    this.#pieces = pieces;
     this.#value = value;
     this.#parsed = parsed;
   }
 
   /** @param bytes UTF-8 JSON; not copied, so the caller gives it away. */
   static fromBytes<T = unknown>(bytes: Uint8Array): Payload<T> {
-    return new Payload<T>(bytes, undefined, false);
+    return new Payload<T>([bytes], undefined, false);
+  }
+
+  /** @param pieces UTF-8 JSON one after the other, as it came in; given away as well. */
+  static fromPieces<T = unknown>(pieces: readonly Uint8Array[]): Payload<T> {
+    return new Payload<T>(pieces, undefined, false);
   }
 
   static fromValue<T>(value: T): Payload<T> {
@@ -36,13 +42,25 @@ export class Payload<T = unknown> {
 
   /** The value as UTF-8 JSON. */
   get bytes(): Uint8Array {
-    this.#bytes ??= Buffer.from(JSON.stringify(this.#value ?? null), 'utf8');
-    return this.#bytes;
+    const { pieces } = this;
+    const [only] = pieces;
+    if (pieces.length === 1 && only !== undefined) return only;
+    const joined = Buffer.concat(pieces);
+    this.#pieces = [joined];
+    return joined;
+  }
+
+  /** The same without joining it: for who only passes it on. */
+  get pieces(): readonly Uint8Array[] {
+    this.#pieces ??= [Buffer.from(JSON.stringify(this.#value ?? null), 'utf8')];
+    return this.#pieces;
   }
 
   /** Size of the JSON in bytes. */
   get byteLength(): number {
-    return this.bytes.byteLength;
+    let bytes = 0;
+    for (const piece of this.pieces) bytes += piece.byteLength;
+    return bytes;
   }
 
   toJSON(): T {

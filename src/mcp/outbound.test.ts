@@ -13,6 +13,17 @@ describe('messagePieces', () => {
     );
   });
 
+  it('passes a payload on in the pieces that it came in', () => {
+    const pieces = ['{"content":', '[]', '}'].map((piece) => Buffer.from(piece));
+    const payload = Payload.fromPieces(pieces);
+    expect(messagePieces({ result: payload, jsonrpc: '2.0', id: 1 }).slice(1, -1)).toEqual(pieces);
+    expect(payload.value).toEqual({ content: [] });
+    expect(payload.byteLength).toBe(14);
+    expect(joined({ result: payload, jsonrpc: '2.0', id: 1 })).toBe(
+      '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}',
+    );
+  });
+
   it('keeps a message one line, however the bytes were printed', () => {
     const payload = Payload.fromBytes(Buffer.from('{\r\n  "content": [],\n  "a": "x\\ny\u2028"\n}'));
     const line = joined({ result: payload, jsonrpc: '2.0', id: 1 });

@@ -13,7 +13,7 @@ export function messagePieces(message: object): readonly Piece[] {
   const result: unknown = 'result' in message ? message.result : undefined;
   if (!(result instanceof Payload)) return [JSON.stringify(message)];
   const id = 'id' in message ? message.id : null;
-  return [`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`, inOneLine(result.bytes), '}'];
+  return [`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`, ...result.pieces.map(inOneLine), '}'];
 }
 
 /** In valid JSON a raw line end stands only between tokens, where a space says the same. */

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { RuntimeError } from '../core/errors.js';
-import { Assembly } from './assembly.js';
+import { Assembly, type Body } from './assembly.js';
 import type { GoodbyeReason } from './frames.js';
 import { Heartbeat } from './heartbeat.js';
 import { CHANNEL_LIMITS, type ChannelLimits } from './limits.js';
@@ -30,7 +30,7 @@ export interface ChannelOptions<In> {
   readonly limits?: Partial<ChannelLimits> | undefined;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
-  readonly onFrame: (frame: In, body: Uint8Array | undefined) => void;
+  readonly onFrame: (frame: In, body: Body | undefined) => void;
   /** Called once. */
   readonly onEnd: (end: ChannelEnd) => void;
   /** The peer's clock when it answered, and ours when we asked. */

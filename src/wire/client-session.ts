@@ -4,6 +4,7 @@ import { RuntimeError } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
 import { Alarm } from '../lib/alarm.js';
 import type { OperationName } from '../operations/table.js';
+import type { Body } from './assembly.js';
 import { late, lost, withdrawn } from './call-errors.js';
 import { Channel, type ChannelEnd } from './channel.js';
 import { PROTOCOL_VERSION, type ServerFrame, serverFrame, type Welcome } from './frames.js';
@@ -226,7 +227,7 @@ export class ClientSession {
     return waiting;
   }
 
-  #on(frame: ServerFrame, body: Uint8Array | undefined): void {
+  #on(frame: ServerFrame, body: Body | undefined): void {
     switch (frame.type) {
       case 'result':
         this.#take(frame.id)?.resolve(decodeResult(frame, body) as never);

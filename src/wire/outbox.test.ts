@@ -35,7 +35,8 @@ describe('what waits for a window', () => {
             expect(bytes - ackedBytes).toBeLessThanOrEqual(limits.windowBytes);
             const head = JSON.parse(Buffer.from(message[0] as Uint8Array).toString());
             const whole = assembly.add(head, message[1]);
-            if (whole) arrived.push({ ...whole.frame, body: whole.body?.byteLength ?? 0 });
+            const body = Buffer.concat(whole?.body ?? []).byteLength;
+            if (whole) arrived.push({ ...whole.frame, body });
           },
         );
         for (const [n, size] of given.entries()) {
@@ -89,6 +90,30 @@ describe('messages on a stream', () => {
         const got: Uint8Array[][] = [];
         for (let at = 0; at < stream.length; at += step)
           expect(unframer.push(stream.subarray(at, at + step), (parts) => got.push(parts))).toBeUndefined();
+        expect(got.map((parts) => parts.map((part) => [...part]))).toEqual(
+          messages.map((parts) => parts.map((part) => [...part])),
+        );
+      }),
+    );
+  });
+
+  it('are the same when long parts are written right into their place', () => {
+    const message = fc.array(fc.uint8Array({ maxLength: 200 }), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(fc.array(message, { maxLength: 10 }), fc.integer({ min: 1, max: 50 }), (messages, step) => {
+        const stream = Buffer.concat(pack(messages));
+        const unframer = new Unframer(1_000);
+        const got: Uint8Array[][] = [];
+        const emit = (parts: Uint8Array[]) => got.push(parts);
+        for (let at = 0; at < stream.length; ) {
+          const { room } = unframer;
+          const bytes = Math.min(step, room?.length ?? step, stream.length - at);
+          const read = stream.subarray(at, at + bytes);
+          if (room === undefined) expect(unframer.push(read, emit)).toBeUndefined();
+          else unframer.wrote(read.copy(room), emit);
+          at += bytes;
+        }
+        expect(unframer.room).toBeUndefined();
         expect(got.map((parts) => parts.map((part) => [...part]))).toEqual(
           messages.map((parts) => parts.map((part) => [...part])),
         );

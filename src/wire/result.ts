@@ -1,5 +1,6 @@
 import { RuntimeError } from '../core/errors.js';
 import { Payload } from '../core/payload.js';
+import type { Body } from './assembly.js';
 import type { ServerFrame } from './frames.js';
 import { INLINE_CHARS } from './limits.js';
 
@@ -24,9 +25,8 @@ export function encodeResult(id: number, output: object): EncodedResult {
   for (const key in output) {
     const value = (output as Record<string, unknown>)[key];
     if (value instanceof Payload) {
-      const { bytes } = value;
-      body.push(bytes);
-      payloads.push({ key, bytes: bytes.byteLength });
+      body.push(...value.pieces);
+      payloads.push({ key, bytes: value.byteLength });
     } else rest[key] = value;
   }
   const text = JSON.stringify(rest);
@@ -43,18 +43,42 @@ export function encodeResult(id: number, output: object): EncodedResult {
 }
 
 /** @throws Error when the body is not what the head says. */
-export function decodeResult(frame: ResultFrame, body: Uint8Array | undefined): Record<string, unknown> {
+export function decodeResult(frame: ResultFrame, body: Body | undefined): Record<string, unknown> {
   let output = frame.output ?? {};
-  let at = 0;
+  const left = new Cutter(body ?? []);
   for (const { key, bytes } of frame.payloads ?? []) {
-    if (body === undefined || at + bytes > body.byteLength)
-      throw new Error('The body of a result is shorter than announced.');
-    const payload = Payload.fromBytes(body.subarray(at, at + bytes));
-    at += bytes;
+    const payload = Payload.fromPieces(left.take(bytes));
     if (key === WHOLE) output = payload.value as Record<string, unknown>;
     else output[key] = payload;
   }
   return output;
+}
+
+/** Takes a body apart from its beginning, as views. */
+class Cutter {
+  readonly #body: Body;
+  #piece = 0;
+  #at = 0;
+
+  constructor(body: Body) {
+    this.#body = body;
+  }
+
+  take(bytes: number): Uint8Array[] {
+    const taken: Uint8Array[] = [];
+    for (let missing = bytes; missing > 0; ) {
+      const piece = this.#body[this.#piece];
+      if (piece === undefined) throw new Error('The body of a result is shorter than announced.');
+      const part = piece.subarray(this.#at, this.#at + missing);
+      taken.push(part);
+      missing -= part.byteLength;
+      this.#at += part.byteLength;
+      if (this.#at < piece.byteLength) continue;
+      this.#piece += 1;
+      this.#at = 0;
+    }
+    return taken;
+  }
 }
 
 /** The failure of a call for the wire; a long one loses its facts before it loses its meaning. */

@@ -3,6 +3,7 @@ import { RuntimeError } from '../core/errors.js';
 import { CallSignal } from '../lib/call-signal.js';
 import { invoke } from '../operations/invoke.js';
 import { isOperationName, type OperationName, type RuntimePort } from '../operations/table.js';
+import type { Body } from './assembly.js';
 import { Callers } from './callers.js';
 import { Channel, type ChannelEnd } from './channel.js';
 import { type ClientFacts, type ClientFrame, clientFrame, PROTOCOL_VERSION } from './frames.js';
@@ -96,7 +97,7 @@ export class ServerSession {
     this.channel.end(reason, message, this.#lastId);
   }
 
-  #on(frame: ClientFrame, body: Uint8Array | undefined): void {
+  #on(frame: ClientFrame, body: Body | undefined): void {
     if (this.#hello === undefined && frame.type !== 'hello')
       throw new RuntimeError('UPSTREAM_PROTOCOL', `A ${frame.type} came before the hello.`);
     switch (frame.type) {
@@ -167,7 +168,7 @@ export class ServerSession {
     call.signal.abort(new RuntimeError('CANCELLED', 'The caller withdrew the request.'));
   }
 
-  #request(frame: Request, body: Uint8Array | undefined): void {
+  #request(frame: Request, body: Body | undefined): void {
     const { id, op } = frame;
     // Long bodies are passed by short ones, so ids do not come in order; but none comes twice at once.
     if (this.#calls.has(id)) throw new RuntimeError('UPSTREAM_PROTOCOL', `The id ${id} is in use.`);
@@ -180,7 +181,7 @@ export class ServerSession {
       return;
     }
     const { input, meta } =
-      body === undefined ? frame : (JSON.parse(Buffer.from(body).toString()) as Request);
+      body === undefined ? frame : (JSON.parse(Buffer.concat(body).toString()) as Request);
     this.#lastId = Math.max(this.#lastId, id);
     const call: Call = { signal: new CallSignal(), deadline: frame.deadline, withdrawn: false };
     this.#calls.set(id, call);
@@ -261,7 +262,7 @@ export class ServerSession {
         'RESULT_TOO_LARGE',
         `The result has ${bytes} bytes; the wire takes ${this.channel.limits.maxBodyBytes}.`,
       );
-    if (bytes <= this.channel.limits.partBytes) this.channel.sendText(`${head}}`, body);
+    if (bytes <= this.channel.limits.partBytes && body.length < 2) this.channel.sendText(`${head}}`, body);
     else this.channel.sendLong(id, `${head},"size":${bytes}}`, body);
   }
 

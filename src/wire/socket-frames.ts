@@ -10,6 +10,8 @@ const MARK = 0xa0;
 /** Below this a copy into one buffer costs less than a vector of writes (measured: 3 us for two small parts). */
 const COPY_BELOW = 16 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Messages as the buffers to write: what is small stands together in one, long parts are not copied. */
 export function pack(messages: readonly Message[]): Uint8Array[] {
   let size = 0;
@@ -56,6 +58,20 @@ export class Unframer {
     this.#maxPartBytes = maxPartBytes;
   }
 
+  /** Where what comes next is to be put, when it is known to be of a long part: then `wrote` tells how much was. */
+  get room(): Buffer | undefined {
+    return this.#filling?.subarray(this.#filled);
+  }
+
+  wrote(bytes: number, emit: (parts: Uint8Array[]) => void): void {
+    this.#filled += bytes;
+    if (this.#filled !== this.#filling?.length) return;
+    this.#takePart(this.#filling);
+    // What comes behind it may be empty.
+    this.#takeParts(NOTHING, 0);
+    if (this.#complete()) this.#emit(emit);
+  }
+
   /**
    * @param chunk is kept by the messages made of it.
    * @returns why the stream is garbage, or nothing. After garbage the stream is over.
@@ -71,13 +87,23 @@ export class Unframer {
       }
       at = this.#takeParts(chunk, at);
       if (!this.#complete()) return undefined;
-      const parts = this.#parts;
-      this.#parts = [];
-      this.#lengths = [];
-      this.#headHas = 0;
-      emit(parts);
+      this.#emit(emit);
     }
     return undefined;
+  }
+
+  #emit(emit: (parts: Uint8Array[]) => void): void {
+    const parts = this.#parts;
+    this.#parts = [];
+    this.#lengths = [];
+    this.#headHas = 0;
+    emit(parts);
+  }
+
+  #takePart(part: Buffer): void {
+    this.#parts.push(part);
+    this.#filling = undefined;
+    this.#filled = 0;
   }
 
   #complete(): boolean {
@@ -134,9 +160,7 @@ export class Unframer {
       this.#filled += take;
       at += take;
       if (this.#filled < length) return at;
-      this.#parts.push(this.#filling);
-      this.#filling = undefined;
-      this.#filled = 0;
+      this.#takePart(this.#filling);
     }
     return at;
   }

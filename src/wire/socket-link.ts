@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, unlink } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type NetConnectOpts, type Socket } from 'node:net';
 import { RuntimeError } from '../core/errors.js';
 import type { Accept, LinkConnection, LinkEnd, LinkListener, LinkServer, Message } from './link.js';
 import { LINK_LIMITS, type LinkLimits } from './link-limits.js';
@@ -10,6 +10,9 @@ import { TickBatch } from './tick-batch.js';
 /** How long a closing end waits for the other to take what was sent. */
 const FLUSH_MS = 1_000;
 
+/** Read at once where no long part is under way; a long part is read right into its place. */
+const SCRATCH_BYTES = 32 * 1024;
+
 /** A Windows pipe is named, not placed: `\\.\pipe\...`. */
 const isPipe = (path: string) => path.startsWith('\\\\');
 
@@ -18,6 +21,7 @@ class SocketConnection implements LinkConnection {
   readonly #socket: Socket;
   readonly #limits: LinkLimits;
   readonly #unframer: Unframer;
+  #deliver: (parts: Uint8Array[]) => void = () => {};
   #end: LinkEnd | undefined;
   #closing = false;
   readonly #batch = new TickBatch((messages) => this.#write(messages));
@@ -30,16 +34,11 @@ class SocketConnection implements LinkConnection {
 
   start(listener: LinkListener): void {
     const socket = this.#socket;
-    const deliver = (parts: Uint8Array[]) => {
+    this.#deliver = (parts) => {
       if (!this.#closing) listener.message(parts);
     };
     socket.setNoDelay?.(true);
-    socket.on('data', (chunk: Buffer) => {
-      if (this.#closing) return;
-      const problem = this.#unframer.push(chunk, deliver);
-      if (problem !== undefined)
-        this.#giveUp({ reason: 'garbage', message: `The peer was refused: ${problem}.` });
-    });
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('error', (error) => {
       this.#end ??= { reason: 'lost', message: `The connection broke: ${error.message}.` };
     });
@@ -51,6 +50,25 @@ class SocketConnection implements LinkConnection {
             : { reason: 'lost', message: 'The peer ended the connection.' }),
       ),
     );
+  }
+
+  /** Where the next bytes go that a socket reads which was made with `readInto`. */
+  get room(): Buffer | undefined {
+    const { room } = this.#unframer;
+    return room !== undefined && room.length >= SCRATCH_BYTES ? room : undefined;
+  }
+
+  /** So many bytes were read, into `room` or else into `scratch`. */
+  wasRead(bytes: number, into: Uint8Array, scratch: Uint8Array): void {
+    if (into === scratch) this.#take(Buffer.from(scratch.subarray(0, bytes)));
+    else if (!this.#closing) this.#unframer.wrote(bytes, this.#deliver);
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#closing) return;
+    const problem = this.#unframer.push(chunk, this.#deliver);
+    if (problem !== undefined)
+      this.#giveUp({ reason: 'garbage', message: `The peer was refused: ${problem}.` });
   }
 
   send(message: Message): void {
@@ -146,7 +164,8 @@ export function connectSocket(
   limits: LinkLimits = LINK_LIMITS,
 ): Promise<LinkConnection> {
   return new Promise((resolve, reject) => {
-    const socket = connect(path);
+    let connection: SocketConnection | undefined;
+    const socket = connect(readInto(path, () => connection));
     const failed = (error: Error) =>
       reject(
         new RuntimeError('ENGINE_UNAVAILABLE', `No engine answers at ${path}: ${error.message}.`, {
@@ -156,9 +175,27 @@ export function connectSocket(
     socket.once('error', failed);
     socket.once('connect', () => {
       socket.off('error', failed);
-      const connection = new SocketConnection(socket, limits);
+      connection = new SocketConnection(socket, limits);
       connection.start(listener);
       resolve(connection);
     });
   });
+}
+
+/**
+ * How to connect so that what is read is not a new buffer each time: long results come in so many of them that the
+ * collector took a third of a front-end's time. What a server accepts cannot be told this, and gets short requests.
+ */
+function readInto(path: string, connection: () => SocketConnection | undefined): NetConnectOpts {
+  const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  return {
+    path,
+    onread: {
+      buffer: () => connection()?.room ?? scratch,
+      callback: (bytes, into) => {
+        connection()?.wasRead(bytes, into, scratch);
+        return true;
+      },
+    },
+  };
 }
