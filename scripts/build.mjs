@@ -39,6 +39,15 @@ const CHUNKS = [
   ['http', /\/src\/http\/(face|guard)\.ts$/],
 ];
 
+/** Logs go to stderr from this thread; what pino needs for other ways loads Node's part for workers. */
+const noTransports = {
+  name: 'no-transports',
+  load: {
+    filter: { id: /pino\/lib\/transport\.js$/ },
+    handler: () => "module.exports = () => { throw new Error('pino has no transports here'); };",
+  },
+};
+
 /** All of zod's languages are behind one name; every message of ours is English. */
 const onlyEnglish = {
   name: 'only-english',
@@ -54,7 +63,7 @@ async function bundle(out) {
     platform: 'node',
     // For packages without an export map: their UMD face asks for files that a bundler cannot see.
     resolve: { mainFields: ['module', 'main'] },
-    plugins: [onlyEnglish],
+    plugins: [onlyEnglish, noTransports],
     // Native parts, and what is optional or rarely needed and large.
     external: [/^zeromq$/, /^libsql$/, /^@lat\.md\//, /^gpt-tokenizer/, /^json-p3$/],
     transform: { target: 'node20' },
@@ -98,9 +107,9 @@ async function bundle(out) {
   const entry = output.find((chunk) => chunk.isEntry).fileName;
   await writeFile(join(out, 'command/main.cjs'), `module.exports = require('./${entry}');\n`);
   await command.close();
-  const bin = await rolldown({ ...common, input: { bin: 'src/bin.ts' } });
-  await bin.write({ ...write, dir: join(out, 'bin'), format: 'esm', entryFileNames: 'bin.js' });
-  await bin.close();
+  const boot = await rolldown({ ...common, input: { boot: 'src/cli/boot/start.ts' } });
+  await boot.write({ ...write, dir: join(out, 'command'), format: 'cjs', entryFileNames: 'boot.cjs' });
+  await boot.close();
 }
 
 /** @returns what is wrong with types, if anything: then there are modules all the same. */
@@ -137,8 +146,9 @@ async function install(built, keepMs) {
   }
 }
 
+const LAST = /^(bin|command.(main|boot))\b/;
 /** The chunks first, then who loads them. */
-const entryLast = (a, b) => Number(/^(bin|command.main)\b/.test(a)) - Number(/^(bin|command.main)\b/.test(b));
+const entryLast = (a, b) => Number(LAST.test(a)) - Number(LAST.test(b));
 
 // Within the project, so that a rename stays within one file system.
 const cache = join(project, 'node_modules/.cache');
@@ -147,7 +157,6 @@ const work = await mkdtemp(join(cache, 'build-'));
 try {
   const [modules, chunks] = [join(work, 'modules'), join(work, 'chunks')];
   const [wrong] = await Promise.all([compile(modules), bundle(chunks)]);
-  for (const file of ['bin.js', 'bin.js.map']) await rename(join(chunks, 'bin', file), join(modules, file));
   await rename(join(chunks, 'command'), join(modules, 'command'));
   await install(modules, process.argv.includes('--clean') ? 0 : KEEP_MS);
   if (wrong !== undefined) throw new Error(wrong);

@@ -11,10 +11,10 @@ import { askOwner, BRIDGED_CAPABILITIES, bridgedPart } from '../upstream/bridge.
 import { authorizedFetch } from '../upstream/oauth/authorized-fetch.js';
 import { TokenStore } from '../upstream/oauth/token-store.js';
 import { openSession } from '../upstream/open-session.js';
-import { sweepContainers } from '../upstream/stdio/containers.js';
 import { familyMemory } from '../upstream/stdio/family-memory.js';
-import { isOwnerGone, ownerMark, sweepOrphans } from '../upstream/stdio/orphans.js';
+import { ownerMark } from '../upstream/stdio/orphans.js';
 import { PackageStarts } from '../upstream/stdio/package-starts.js';
+import { endLeftovers, type LeftoverOptions } from './leftovers.js';
 import { MARKER } from './marker.js';
 import { openSecrets } from './secret.js';
 import { ServerSecrets } from './server-secrets.js';
@@ -32,6 +32,8 @@ export interface ComposeOptions {
   readonly secretsHome?: string;
   /** How the engine is reached, for people. */
   readonly mode: string;
+  /** How the engine of this place before ended, where that is known. */
+  readonly before?: LeftoverOptions['before'];
   /** Instead of the servers file, which is then neither read nor watched. */
   readonly servers?: ServersFile;
   /** Said by list_servers besides what is wrong with the servers file. */
@@ -62,6 +64,13 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
   const policy = options.servers ? undefined : await readPolicyFile(policyPath);
   for (const problem of policy?.problems ?? []) logger.error(problem);
   let servers = options.servers ?? (await readServers(options));
+  const leftovers = endLeftovers({
+    mark: home,
+    containers: containerDirectory,
+    environment: baseEnv,
+    logger,
+    before: options.before,
+  });
   const engine = await RuntimeEngine.start({
     settings,
     stateDirectory,
@@ -72,6 +81,7 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
     servers,
     policy,
     open: async (definition, { client }, signal, prior, roots) => {
+      await leftovers.untilSafe;
       const start = await secrets.prepare(definition, client, signal);
       return openSession(start.definition, {
         signal,
@@ -109,17 +119,6 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
     mode: options.mode,
     memory: () => process.memoryUsage.rss(),
   });
-  // What an engine of this home left behind when it was killed; nobody has to wait for that.
-  void sweepOrphans(MARKER, {
-    isOurs: async (value) => value.startsWith(`${home}.`) && (await isOwnerGone(value)),
-  }).then((ended) => {
-    if (ended.length > 0)
-      logger.warn({ pids: ended }, 'ended what an engine that was killed had left behind');
-  });
-  void sweepContainers(containerDirectory, baseEnv).then((count) => {
-    if (count > 0)
-      logger.warn({ count }, 'removed containers that an engine that was killed had left behind');
-  });
   const reload = async () => {
     const file = await readServers(options);
     // A file that cannot be read at all is a slip of the pen, not a wish to lose every server.
@@ -154,6 +153,7 @@ export async function composeEngine(options: ComposeOptions): Promise<ComposedEn
   return {
     engine,
     close: async () => {
+      leftovers.stop();
       for (const stop of unwatch) stop();
       unwatchSecrets();
       await Promise.all([engine.close(), packages.close()]);

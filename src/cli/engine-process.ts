@@ -44,7 +44,7 @@ export async function runEngine(flags: EngineFlags): Promise<number> {
     let lastNeeded = Date.now();
     hosted = await hostEngine({
       directory: await engineDirectory(settings),
-      open: async () => {
+      open: async (before) => {
         closeInherited();
         composed = await composeEngine({
           settings,
@@ -52,6 +52,7 @@ export async function runEngine(flags: EngineFlags): Promise<number> {
           logger,
           stateDirectory: settings.home,
           mode: settings.engineLink,
+          before,
         });
         return composed.engine;
       },

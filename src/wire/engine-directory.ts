@@ -12,6 +12,8 @@ const MAX_PATH_BYTES = 100;
 export interface EngineDirectory {
   readonly lockPath: string;
   readonly descriptorPath: string;
+  /** There from the start of an engine until all of it has ended: what the next one finds was killed. */
+  readonly runningPath: string;
   /** Front-ends that start an engine at the same moment take turns by this file. */
   readonly startingPath: string;
   /** A new name for a socket, short enough for the kernel; never used before, so never another's. */
@@ -51,6 +53,7 @@ export async function openEngineDirectory(options: EngineDirectoryOptions): Prom
   return {
     lockPath: join(dir, 'engine.lock'),
     descriptorPath: join(dir, 'engine.json'),
+    runningPath: join(dir, 'running'),
     startingPath: join(dir, 'starting'),
     socketPath: (kind) => {
       const name = `${kind === 'zeromq' ? 'z' : 's'}-${randomBytes(6).toString('hex')}`;

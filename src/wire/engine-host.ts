@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
 import { RuntimeError } from '../core/errors.js';
 import type { Logger } from '../lib/log.js';
 import type { RuntimePort } from '../operations/table.js';
@@ -15,8 +17,11 @@ import { listenZeromq } from './zeromq-server.js';
 
 export interface HostOptions {
   readonly directory: EngineDirectory;
-  /** Makes the runtime once the place is ours: before that it must not touch what another engine owns. */
-  readonly open: () => Promise<RuntimePort>;
+  /**
+   * Makes the runtime once the place is ours: before that it must not touch what another engine owns. It is told how the
+   * engine before ended: one that was killed may have left processes behind.
+   */
+  readonly open: (before: 'killed' | 'in order') => Promise<RuntimePort>;
   /** Ends what `open` made, or began to make: once nobody is served any more, and before the place is another's. */
   readonly close?: (() => Promise<void>) | undefined;
   readonly version: string;
@@ -53,12 +58,14 @@ export async function hostEngine(options: HostOptions): Promise<HostedEngine> {
   if (tcp !== undefined) requireKeys(tcp.endpoint, tcp.key);
   const lock = await acquireEngineLock(directory);
   const facts = { pid, version, protocol: PROTOCOL_VERSION, startedAt: Date.now() };
+  const failures: unknown[] = [];
   const undo: (() => void | Promise<void>)[] = [
     () => lock.release(),
+    // Stays where something could not be ended.
+    () => (failures.length === 0 ? rm(directory.runningPath, { force: true }) : undefined),
     () => removeDescriptor(directory, facts),
   ];
   const unwind = async () => {
-    const failures: unknown[] = [];
     // Whatever fails on the way, the place is given away at its end.
     for (const step of undo.splice(0).reverse()) {
       try {
@@ -70,10 +77,14 @@ export async function hostEngine(options: HostOptions): Promise<HostedEngine> {
     if (failures.length > 0) throw failures[0];
   };
   try {
+    // A version that does not know the first may have left the second.
+    const isLeft = existsSync(directory.runningPath) || existsSync(directory.descriptorPath);
+    const before = isLeft ? 'killed' : 'in order';
+    await writeFile(directory.runningPath, '', { mode: 0o600 });
     await directory.sweep();
     await writeDescriptor(directory, { ...facts, addresses: [] });
     undo.push(async () => options.close?.());
-    const port = await options.open();
+    const port = await options.open(before);
     const { listen, close } = await ways(options);
     undo.push(close);
     const server = await serveRuntime({ ...options, port, listen });

@@ -7,6 +7,7 @@ import { EngineStart, type SpawnedEngine } from './engine-start.js';
 import type { LinkClient, LinkConnection, LinkListener } from './link.js';
 import { linkTo } from './link-address.js';
 import { compareVersions } from './version.js';
+import { loadZeromq } from './zeromq-module.js';
 
 export interface JoinOptions extends Omit<ConnectOptions, 'link' | 'reconnect'> {
   readonly directory: EngineDirectory;
@@ -90,6 +91,8 @@ class Joiner {
         if (start.problem !== undefined) throw unavailable(start.problem);
         if (performance.now() > until) throw unavailable(this.#nobody(found, start));
         await start.attempt();
+        // Loading its native part takes a while, in which the engine starts.
+        if (this.#options.linkKind !== 'socket') void loadZeromq();
         await sleep(start.isOurs ? POLL_OWN_MS : POLL_MS);
       }
     } finally {

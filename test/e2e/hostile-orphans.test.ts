@@ -1,5 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { endLeftovers } from '../../src/cli/leftovers.js';
+import { MARKER } from '../../src/cli/marker.js';
+import { silentLogger } from '../../src/lib/log.js';
 import { isOwnerGone, ownerMark, sweepOrphans } from '../../src/upstream/stdio/orphans.js';
 import { eventually, fixture, hostile, isAlive, pidsWith, uniqueMarker } from '../support/processes.js';
 
@@ -30,8 +34,12 @@ const ownerScript = `
   console.log(JSON.stringify(pids));
   setInterval(() => {}, 1 << 30);`;
 
-async function owner(id: string, files: readonly string[]): Promise<{ child: ChildProcess; pids: number[] }> {
-  const child = spawn(process.execPath, ['-e', ownerScript, name, id, ...files], {
+async function owner(
+  id: string,
+  files: readonly string[],
+  marker = name,
+): Promise<{ child: ChildProcess; pids: number[] }> {
+  const child = spawn(process.execPath, ['-e', ownerScript, marker, id, ...files], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   started.push(child.pid ?? 0);
@@ -86,6 +94,21 @@ describe.runIf(process.platform === 'linux')('LIF-08 what a killed engine leaves
     expect(isAlive(alive.child.pid ?? 0)).toBe(true);
     expect(isAlive(decoy.pid ?? 0)).toBe(true);
     expect(await sweepOrphans(name, { graceMs: 300 })).toEqual([]);
+  });
+
+  it('is gone before a server is started, and does not hold up those who follow an engine that ended in order', async () => {
+    const mark = `h${randomUUID().slice(0, 8)}`;
+    const options = { mark, containers: '/nowhere', environment: {}, logger: silentLogger };
+    for (const before of ['killed', 'in order'] as const) {
+      const dead = await owner(`${mark}.1`, [hostile('ignores-sigterm')], MARKER);
+      const [left = 0] = dead.pids;
+      await killed(dead.child);
+      const leftovers = endLeftovers({ ...options, before });
+      await leftovers.untilSafe;
+      expect(isAlive(left)).toBe(before === 'in order');
+      await eventually(() => !isAlive(left));
+      leftovers.stop();
+    }
   });
 
   it('tells a living owner from one whose pid was used again', async () => {
