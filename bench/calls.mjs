@@ -2,12 +2,11 @@
 // upstream is the barest one there is, so the ratios are the harshest; that of a real server stands in its own row.
 //
 //   node bench/calls.mjs [--quick] [--only=socket] [--json]        BENCH_DIST: another build than dist/
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { latencies, memory, micros, quantile, ratio, throughput } from './lib/measure.mjs';
+import { cpu, latencies, memory, micros, quantile, ratio, throughput } from './lib/measure.mjs';
 import { startClient } from './lib/raw-client.mjs';
 import { command, stopEngine } from './lib/stop-engine.mjs';
 
@@ -146,17 +145,6 @@ async function measure(sides, rounds, count) {
       null,
     );
   return rows;
-}
-
-/** CPU time of processes with all their threads, ms (Linux, to the hundredth of a second). */
-function cpu(pids) {
-  let ticks = 0;
-  for (const pid of pids) {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks * 10;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

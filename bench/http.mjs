@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { connectHttp } from './lib/http-client.mjs';
-import { latencies, micros, quantile, ratio, throughput } from './lib/measure.mjs';
+import { cpu, latencies, micros, quantile, ratio, throughput } from './lib/measure.mjs';
 import { everything, place } from './lib/place.mjs';
 
 export async function run({ quick = false } = {}) {
@@ -26,24 +26,37 @@ export async function run({ quick = false } = {}) {
           arguments: { message: 'hello' },
         }),
     };
+    for (const way of Object.values(ways)) await throughput(answered(way), 1_000, 8);
+    const { engine } = await here.command('ps');
+    const pids = { direct: [started[0].pid], through: [started[1].pid, engine.pid] };
     const times = { direct: [], through: [] };
-    const rates = { direct: [], through: [] };
-    for (const way of Object.values(ways)) await throughput(answered(way), 500, 8);
+    const rates = { 16: { direct: [], through: [] }, 64: { direct: [], through: [] } };
+    const cost = { 1: { direct: [], through: [] }, 64: { direct: [], through: [] } };
     for (let round = 0; round < rounds; round++)
       for (const [name, way] of Object.entries(ways)) {
+        let before = cpu(pids[name]);
         times[name].push(...(await latencies(answered(way), 200)));
-        rates[name].push(await throughput(answered(way), 500, 16));
+        cost[1][name].push(((cpu(pids[name]) - before) / 200) * 1_000);
+        rates[16][name].push(await throughput(answered(way), 500, 16));
+        before = cpu(pids[name]);
+        rates[64][name].push(await throughput(answered(way), 1_000, 64));
+        cost[64][name].push(cpu(pids[name]) - before);
       }
     direct.close();
     through.close();
-    const row = (measure, samples, q, show) => {
+    const row = (measure, samples, q, show, target = '') => {
       const [a, b] = [quantile(samples.direct, q), quantile(samples.through, q)];
-      return { measure, direct: show(a), ours: show(b), ratio: ratio(b, a), target: '' };
+      return { measure, direct: show(a), ours: show(b), ratio: ratio(b, a), target };
     };
+    const rate = (n) => `${n.toFixed(0)}/s`;
+    const millis = (n) => `${n.toFixed(0)} ms`;
     return [
-      row('HTTP: echo p50, against the HTTP server of the SDK', times, 0.5, micros),
+      row('HTTP: echo p50, against the HTTP server of the SDK', times, 0.5, micros, '0.35x'),
       row('HTTP: echo p95', times, 0.95, micros),
-      row('HTTP: calls/s, 16 in flight', rates, 0.5, (n) => `${n.toFixed(0)}/s`),
+      row('HTTP: calls/s, 16 in flight', rates[16], 0.5, rate),
+      row('HTTP: calls/s, 64 in flight', rates[64], 0.5, rate, '3x'),
+      row('HTTP: CPU of 1,000 calls, front-end and engine', cost[1], 0.5, millis),
+      row('HTTP: the same, 64 in flight', cost[64], 0.5, millis),
     ];
   } finally {
     await Promise.all(started.map(stop));
@@ -74,7 +87,7 @@ const stop = (child) =>
 /** Until the server listens. */
 async function connected(url, child) {
   for (let tries = 0; tries < 200 && child.exitCode === null; tries++) {
-    const client = await connectHttp(url).catch(() => undefined);
+    const client = await connectHttp(url, 64).catch(() => undefined);
     if (client !== undefined) return client;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

@@ -1,8 +1,8 @@
 // A small client of streamable HTTP: one session, one request at a time for each call, answers matched by id.
 import http from 'node:http';
 
-export async function connectHttp(url) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
+export async function connectHttp(url, sockets = 4) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: sockets });
   let session;
   let lastId = 0;
   const post = (message, timeoutMs) =>

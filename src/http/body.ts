@@ -40,25 +40,22 @@ function readBytes(incoming: IncomingMessage, maxBytes: number): Promise<Buffer 
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let held = 0;
-    const settle = (outcome: Buffer | 'too large' | 'gone') => {
-      incoming.off('data', onData).off('end', onEnd).off('close', onClose);
-      resolve(outcome);
-    };
-    const onData = (chunk: Buffer) => {
+    incoming.on('data', (chunk: Buffer) => {
       held += chunk.byteLength;
-      chunks.push(chunk);
-      if (held <= maxBytes) return;
-      incoming.pause();
-      settle('too large');
-    };
-    const onEnd = () => {
+      if (held <= maxBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      chunks.length = 0;
+      incoming.removeAllListeners('data').pause();
+      resolve('too large');
+    });
+    incoming.on('end', () => {
       const [only] = chunks;
-      settle(chunks.length === 1 && only ? only : Buffer.concat(chunks, held));
-    };
-    const onClose = () => settle('gone');
-    // Without a listener it would be thrown; `close` follows.
-    incoming.on('error', () => {});
-    incoming.on('data', onData).on('end', onEnd).on('close', onClose);
+      resolve(chunks.length === 1 && only ? only : Buffer.concat(chunks, held));
+    });
+    // Without a listener for `error` none is emitted, and after `end` this says nothing new.
+    incoming.on('close', () => resolve('gone'));
   });
 }
 

@@ -26,13 +26,17 @@ export type HostCheck = (host: string | undefined, origin: string | undefined) =
 export function hostCheck(options: Omit<HostGuardOptions, 'refuse'> = {}): HostCheck {
   const hosts = new Set((options.allowedHosts ?? LOOPBACK_HOSTS).map((host) => host.toLowerCase()));
   const origins = new Set((options.allowedOrigins ?? LOOPBACK_HOSTS).map((origin) => origin.toLowerCase()));
+  // Most requests are of the same client as the one before.
+  let allowed: { readonly host: string | undefined; readonly origin: string | undefined } | undefined;
   return (host, origin) => {
+    if (allowed !== undefined && allowed.host === host && allowed.origin === origin) return undefined;
     if (!hostAllowed(host, hosts)) {
       return new RuntimeError('FORBIDDEN', 'The Host header names another machine than this one.');
     }
     if (!originAllowed(origin, origins)) {
       return new RuntimeError('FORBIDDEN', 'Requests of this web origin are not allowed.');
     }
+    allowed = { host, origin };
     return undefined;
   };
 }

@@ -87,7 +87,8 @@ function writeJson(
   const length = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
   outgoing.writeHead(200, { ...headers, 'Content-Length': length });
   if (length < COPY_BELOW) {
-    outgoing.end(Buffer.concat(pieces, length));
+    // Node joins text with the head into one write, but no bytes; as Latin-1 each byte is one character and back.
+    outgoing.end(Buffer.concat(pieces, length).toString('latin1'), 'latin1');
     return;
   }
   outgoing.cork();
