@@ -2,28 +2,30 @@ import { z } from 'zod';
 import type { Operation } from './operation.js';
 import { next } from './text.js';
 
-const input = z.object({
-  ref_id: z.string().max(4096),
-  server_name: z.string().min(1).max(256).optional(),
-  chunk_index: z.int().optional(),
-  lines: z.string().max(64).optional(),
-  search: z.string().max(1024).optional(),
-  json_path: z.string().max(1024).optional(),
-});
+const input = () =>
+  z.object({
+    ref_id: z.string().max(4096),
+    server_name: z.string().min(1).max(256).optional(),
+    chunk_index: z.int().optional(),
+    lines: z.string().max(64).optional(),
+    search: z.string().max(1024).optional(),
+    json_path: z.string().max(1024).optional(),
+  });
 
-const output = z.object({
-  ref_id: z.string(),
-  kind: z.enum(['text', 'image', 'audio', 'binary']),
-  mime_type: z.string(),
-  text: z.string().optional(),
-  /** Base64. */
-  data: z.string().optional(),
-  chunk: z.object({ index: z.int(), total: z.int() }).optional(),
-  next: z.string().optional(),
-});
+const output = () =>
+  z.object({
+    ref_id: z.string(),
+    kind: z.enum(['text', 'image', 'audio', 'binary']),
+    mime_type: z.string(),
+    text: z.string().optional(),
+    /** Base64. */
+    data: z.string().optional(),
+    chunk: z.object({ index: z.int(), total: z.int() }).optional(),
+    next: z.string().optional(),
+  });
 
 /** The answer is the content, so it is given once, as content, and not again as `structuredContent`. */
-export const getContent: Operation<'get_content', typeof input, typeof output> = {
+export const getContent: Operation<'get_content', ReturnType<typeof input>, ReturnType<typeof output>> = {
   name: 'get_content',
   title: 'Read kept content',
   description:

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { operation } from './operation.js';
 import { list, next, paging, plural } from './text.js';
 
-const serverName = z.string().min(1).max(256);
+const serverName = () => z.string().min(1).max(256);
 const limit = (byDefault: number) => z.int().min(1).max(100).default(byDefault);
-const offset = z.int().min(0).default(0);
-const minScore = z.number().min(0).max(1).default(0.3);
+const offset = () => z.int().min(0).default(0);
+const minScore = () => z.number().min(0).max(1).default(0.3);
 /** Longer wishes are cut by the index, not refused: a model may paste a whole task. */
-const query = z.string().max(1_048_576);
+const query = () => z.string().max(1_048_576);
 const readOnly = { readOnlyHint: true, openWorldHint: false } as const;
 
 const note = (degraded: boolean | undefined) =>
@@ -18,27 +18,29 @@ export const searchTools = operation({
   title: 'Search tools',
   description:
     'Find the tool for a job, said in plain words, among all servers, running or not. Start here. Next: get_tool_details for its arguments, then execute_tool.',
-  input: z.object({
-    query,
-    limit: limit(10),
-    min_score: minScore,
-    server_names: z.array(serverName).max(100).optional(),
-    tool_type: z.enum(['app', 'mcp', 'custom', 'base']).optional(),
-    enabled: z.boolean().default(true),
-  }),
-  output: z.object({
-    hits: z.array(
-      z.object({
-        server: z.string(),
-        tool: z.string(),
-        title: z.string(),
-        score: z.number(),
-        running: z.boolean(),
-      }),
-    ),
-    degraded: z.boolean().optional(),
-    learning: z.int().optional(),
-  }),
+  input: () =>
+    z.object({
+      query: query(),
+      limit: limit(10),
+      min_score: minScore(),
+      server_names: z.array(serverName()).max(100).optional(),
+      tool_type: z.enum(['app', 'mcp', 'custom', 'base']).optional(),
+      enabled: z.boolean().default(true),
+    }),
+  output: () =>
+    z.object({
+      hits: z.array(
+        z.object({
+          server: z.string(),
+          tool: z.string(),
+          title: z.string(),
+          score: z.number(),
+          running: z.boolean(),
+        }),
+      ),
+      degraded: z.boolean().optional(),
+      learning: z.int().optional(),
+    }),
   annotations: readOnly,
   text: ({ hits, degraded, learning }) =>
     list(
@@ -56,11 +58,12 @@ export const searchServers = operation({
   name: 'search_servers',
   title: 'Search servers',
   description: 'Find servers by what they are for, in plain words. Next: get_server_tools.',
-  input: z.object({ query, limit: limit(10), min_score: minScore }),
-  output: z.object({
-    hits: z.array(z.object({ server: z.string(), title: z.string(), tools: z.int(), score: z.number() })),
-    degraded: z.boolean().optional(),
-  }),
+  input: () => z.object({ query: query(), limit: limit(10), min_score: minScore() }),
+  output: () =>
+    z.object({
+      hits: z.array(z.object({ server: z.string(), title: z.string(), tools: z.int(), score: z.number() })),
+      degraded: z.boolean().optional(),
+    }),
   annotations: readOnly,
   text: ({ hits, degraded }) =>
     list(
@@ -73,25 +76,26 @@ export const getServerInfo = operation({
   name: 'get_server_info',
   title: 'Server details',
   description: 'What one server is for, can do and needs, and its state. Next: get_server_tools.',
-  input: z.object({ server_name: serverName }),
-  output: z.object({
-    server: z.string(),
-    title: z.string(),
-    summary: z.string(),
-    capabilities: z.array(z.string()),
-    limitations: z.array(z.string()),
-    tools: z.int(),
-    state: z.string(),
-    problem: z.string().optional(),
-    /** What is odd about its texts: they may try to make a model do something. */
-    warnings: z.array(z.string()).optional(),
-    hints: z.array(z.string()),
-    needs: z.array(z.string()),
-    resources: z.array(z.string()).optional(),
-    prompts: z.array(z.string()).optional(),
-    /** What it has besides tools and is named once it runs. */
-    unnamed: z.array(z.string()).optional(),
-  }),
+  input: () => z.object({ server_name: serverName() }),
+  output: () =>
+    z.object({
+      server: z.string(),
+      title: z.string(),
+      summary: z.string(),
+      capabilities: z.array(z.string()),
+      limitations: z.array(z.string()),
+      tools: z.int(),
+      state: z.string(),
+      problem: z.string().optional(),
+      /** What is odd about its texts: they may try to make a model do something. */
+      warnings: z.array(z.string()).optional(),
+      hints: z.array(z.string()),
+      needs: z.array(z.string()),
+      resources: z.array(z.string()).optional(),
+      prompts: z.array(z.string()).optional(),
+      /** What it has besides tools and is named once it runs. */
+      unnamed: z.array(z.string()).optional(),
+    }),
   annotations: readOnly,
   text: (info) =>
     [
@@ -117,14 +121,15 @@ export const getServerTools = operation({
   name: 'get_server_tools',
   title: "A server's tools",
   description: "List one server's tools, a sentence each. Next: get_tool_details.",
-  input: z.object({ server_name: serverName, limit: limit(50), offset }),
-  output: z.object({
-    server: z.string(),
-    tools: z.array(z.object({ tool: z.string(), title: z.string() })),
-    total: z.int(),
-    next_offset: z.int().optional(),
-    stale: z.string().optional(),
-  }),
+  input: () => z.object({ server_name: serverName(), limit: limit(50), offset: offset() }),
+  output: () =>
+    z.object({
+      server: z.string(),
+      tools: z.array(z.object({ tool: z.string(), title: z.string() })),
+      total: z.int(),
+      next_offset: z.int().optional(),
+      stale: z.string().optional(),
+    }),
   annotations: readOnly,
   text: ({ server, tools, total, next_offset, stale }) =>
     list(
@@ -139,15 +144,16 @@ export const getToolDetails = operation({
   name: 'get_tool_details',
   title: 'Tool details',
   description: "One tool's full description and argument schema; read it before execute_tool.",
-  input: z.object({ server_name: serverName, tool_name: z.string().min(1).max(1024) }),
-  output: z.object({
-    server: z.string(),
-    tool: z.string(),
-    description: z.string(),
-    input_schema: z.unknown(),
-    output_schema: z.unknown().optional(),
-    annotations: z.record(z.string(), z.unknown()).optional(),
-  }),
+  input: () => z.object({ server_name: serverName(), tool_name: z.string().min(1).max(1024) }),
+  output: () =>
+    z.object({
+      server: z.string(),
+      tool: z.string(),
+      description: z.string(),
+      input_schema: z.unknown(),
+      output_schema: z.unknown().optional(),
+      annotations: z.record(z.string(), z.unknown()).optional(),
+    }),
   annotations: readOnly,
   text: (details) =>
     [
@@ -166,21 +172,22 @@ export const listServers = operation({
   title: 'List servers',
   description:
     'Every known server with its number of tools and state, and what is wrong with it if anything.',
-  input: z.object({ limit: limit(50), offset }),
-  output: z.object({
-    servers: z.array(
-      z.object({
-        server: z.string(),
-        title: z.string(),
-        tools: z.int(),
-        state: z.string(),
-        problem: z.string().optional(),
-      }),
-    ),
-    total: z.int(),
-    next_offset: z.int().optional(),
-    problems: z.array(z.string()).optional(),
-  }),
+  input: () => z.object({ limit: limit(50), offset: offset() }),
+  output: () =>
+    z.object({
+      servers: z.array(
+        z.object({
+          server: z.string(),
+          title: z.string(),
+          tools: z.int(),
+          state: z.string(),
+          problem: z.string().optional(),
+        }),
+      ),
+      total: z.int(),
+      next_offset: z.int().optional(),
+      problems: z.array(z.string()).optional(),
+    }),
   annotations: readOnly,
   text: ({ servers, total, next_offset, problems }) =>
     list(

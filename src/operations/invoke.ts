@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import { quickInput } from './quick-input.js';
@@ -10,6 +11,18 @@ import {
 } from './table.js';
 import { inputSchema } from './tool-definition.js';
 
+const inputs = new Map<OperationName, z.ZodType>();
+
+/** Made when it is first needed, and once: a schema compiles itself. */
+function inputOf(name: OperationName): z.ZodType {
+  let found = inputs.get(name);
+  if (found === undefined) {
+    found = operations[name].input();
+    inputs.set(name, found);
+  }
+  return found;
+}
+
 /**
  * Checks the input of one operation.
  * @throws RuntimeError INVALID_ARGUMENTS that says which argument, why, and what the schema is.
@@ -17,7 +30,7 @@ import { inputSchema } from './tool-definition.js';
 export function parseInput<Name extends OperationName>(name: Name, input: unknown): OperationInput<Name> {
   const quick = quickInput(name, input);
   if (quick !== undefined) return quick as OperationInput<Name>;
-  const parsed = operations[name].input.safeParse(input ?? {});
+  const parsed = inputOf(name).safeParse(input ?? {});
   if (parsed.success) return parsed.data as OperationInput<Name>;
   const problems = parsed.error.issues.map(
     (issue) => `${issue.path.join('.') || 'arguments'}: ${issue.message}`,

@@ -7,33 +7,35 @@ export const manageServer = operation({
   title: 'Start or stop a server',
   description:
     'Start a server ahead of use, or shut it down. execute_tool starts servers by itself, so this is seldom needed.',
-  input: z.object({ server_name: z.string().min(1).max(256), action: z.enum(['start', 'shutdown']) }),
-  output: z.object({
-    server: z.string(),
-    state: z.string(),
-    took_ms: z.int(),
-    tools: z.int(),
-    already: z.boolean().optional(),
-  }),
+  input: () => z.object({ server_name: z.string().min(1).max(256), action: z.enum(['start', 'shutdown']) }),
+  output: () =>
+    z.object({
+      server: z.string(),
+      state: z.string(),
+      took_ms: z.int(),
+      tools: z.int(),
+      already: z.boolean().optional(),
+    }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   text: ({ server, state, took_ms, tools, already }) =>
     `${server} is ${state}${already ? ' already' : ` (took ${duration(took_ms)})`}, ${plural(tools, 'tool')}.` +
     (state === 'ready' ? next('execute_tool.') : ''),
 });
 
-const runningServer = z.object({
-  server: z.string(),
-  state: z.string(),
-  /** ISO 8601. */
-  since: z.string(),
-  pid: z.int().optional(),
-  /** Of the whole process family. */
-  memory_bytes: z.int().optional(),
-  in_flight: z.int(),
-  calls: z.int(),
-});
+const runningServer = () =>
+  z.object({
+    server: z.string(),
+    state: z.string(),
+    /** ISO 8601. */
+    since: z.string(),
+    pid: z.int().optional(),
+    /** Of the whole process family. */
+    memory_bytes: z.int().optional(),
+    in_flight: z.int(),
+    calls: z.int(),
+  });
 
-const describe = (one: z.output<typeof runningServer>) =>
+const describe = (one: z.output<ReturnType<typeof runningServer>>) =>
   `${one.server} (${one.state}) since ${one.since}${one.pid === undefined ? '' : `, pid ${one.pid}`}` +
   `${one.memory_bytes === undefined ? '' : `, ${mebibytes(one.memory_bytes)}`}, ${one.in_flight} in flight, ${plural(one.calls, 'call')}`;
 
@@ -41,8 +43,8 @@ export const listRunningServers = operation({
   name: 'list_running_servers',
   title: 'Running servers',
   description: 'The servers that run now, with memory and calls.',
-  input: z.object({}),
-  output: z.object({ servers: z.array(runningServer) }),
+  input: () => z.object({}),
+  output: () => z.object({ servers: z.array(runningServer()) }),
   annotations: { readOnlyHint: true, openWorldHint: false },
   text: ({ servers }) =>
     list(servers.map(describe), 'No server runs. execute_tool starts one when it is needed.'),
@@ -52,17 +54,18 @@ export const getStatistics = operation({
   name: 'get_statistics',
   title: 'Statistics',
   description: 'Counts of servers, tools, calls, tasks and kept content.',
-  input: z.object({}),
-  output: z.object({
-    servers: z.int(),
-    tools: z.int(),
-    running: z.int(),
-    calls: z.int(),
-    failed_calls: z.int(),
-    tasks: z.record(z.string(), z.int()),
-    content: z.object({ items: z.int(), bytes: z.int() }),
-    learning: z.object({ waiting: z.int(), failed: z.int() }),
-  }),
+  input: () => z.object({}),
+  output: () =>
+    z.object({
+      servers: z.int(),
+      tools: z.int(),
+      running: z.int(),
+      calls: z.int(),
+      failed_calls: z.int(),
+      tasks: z.record(z.string(), z.int()),
+      content: z.object({ items: z.int(), bytes: z.int() }),
+      learning: z.object({ waiting: z.int(), failed: z.int() }),
+    }),
   annotations: { readOnlyHint: true, openWorldHint: false },
   text: (all) => {
     const tasks = Object.entries(all.tasks).map(([status, count]) => `${count} ${status}`);
@@ -81,17 +84,18 @@ export const learnServers = operation({
   title: 'Learn the tools of servers',
   description: 'Starts servers once to learn their tools and waits until that is done.',
   audience: 'operator',
-  input: z.object({ server_names: z.array(z.string()).optional(), again: z.boolean().default(false) }),
-  output: z.object({
-    servers: z.array(
-      z.object({
-        server: z.string(),
-        outcome: z.enum(['learnt', 'unchanged', 'failed', 'skipped']),
-        tools: z.int(),
-        problem: z.string().optional(),
-      }),
-    ),
-  }),
+  input: () => z.object({ server_names: z.array(z.string()).optional(), again: z.boolean().default(false) }),
+  output: () =>
+    z.object({
+      servers: z.array(
+        z.object({
+          server: z.string(),
+          outcome: z.enum(['learnt', 'unchanged', 'failed', 'skipped']),
+          tools: z.int(),
+          problem: z.string().optional(),
+        }),
+      ),
+    }),
   annotations: { readOnlyHint: false, idempotentHint: true },
   text: ({ servers }) =>
     list(
@@ -108,29 +112,30 @@ export const getStatus = operation({
   title: 'State of the engine',
   description: 'The engine, who is connected to it, what runs and what waits.',
   audience: 'operator',
-  input: z.object({}),
-  output: z.object({
-    engine: z.object({
-      pid: z.int(),
-      version: z.string(),
-      since: z.string(),
-      home: z.string(),
-      mode: z.string(),
-      memory_bytes: z.int(),
-      draining: z.boolean(),
-    }),
-    clients: z.array(
-      z.object({
-        id: z.string(),
-        name: z.string(),
-        principal: z.string(),
+  input: () => z.object({}),
+  output: () =>
+    z.object({
+      engine: z.object({
+        pid: z.int(),
+        version: z.string(),
         since: z.string(),
-        in_flight: z.int(),
+        home: z.string(),
+        mode: z.string(),
+        memory_bytes: z.int(),
+        draining: z.boolean(),
       }),
-    ),
-    servers: z.array(runningServer),
-    tasks: z.record(z.string(), z.int()),
-  }),
+      clients: z.array(
+        z.object({
+          id: z.string(),
+          name: z.string(),
+          principal: z.string(),
+          since: z.string(),
+          in_flight: z.int(),
+        }),
+      ),
+      servers: z.array(runningServer()),
+      tasks: z.record(z.string(), z.int()),
+    }),
   annotations: { readOnlyHint: true, openWorldHint: false },
   text: ({ engine, clients, servers, tasks }) =>
     [
@@ -147,15 +152,16 @@ export const getStatus = operation({
     ].join('\n'),
 });
 
-const pin = z.object({
-  command: z.string().optional(),
-  args: z.array(z.string()).readonly().optional(),
-  /** Names alone. */
-  env: z.array(z.string()).readonly().optional(),
-  url: z.string().optional(),
-  /** Names alone. */
-  headers: z.array(z.string()).readonly().optional(),
-});
+const pin = () =>
+  z.object({
+    command: z.string().optional(),
+    args: z.array(z.string()).readonly().optional(),
+    /** Names alone. */
+    env: z.array(z.string()).readonly().optional(),
+    url: z.string().optional(),
+    /** Names alone. */
+    headers: z.array(z.string()).readonly().optional(),
+  });
 
 export const reviewServer = operation({
   name: 'review_server',
@@ -163,8 +169,8 @@ export const reviewServer = operation({
   description:
     'What a remote index says is started for a server, beside what was accepted before; with `accept`, the hash of what was shown, it is accepted.',
   audience: 'operator',
-  input: z.object({ server_name: z.string().min(1).max(256), accept: z.string().optional() }),
-  output: z.object({ server: z.string(), now: pin, before: pin.optional(), hash: z.string() }),
+  input: () => z.object({ server_name: z.string().min(1).max(256), accept: z.string().optional() }),
+  output: () => z.object({ server: z.string(), now: pin(), before: pin().optional(), hash: z.string() }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   text: ({ server, now, before }) =>
     [

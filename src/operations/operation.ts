@@ -20,8 +20,9 @@ export interface Operation<
   /** For a model: what it does, when to use it, what to call next. */
   readonly description: string;
   readonly audience: Audience;
-  readonly input: Input;
-  readonly output: Output;
+  /** Makes the schema. Most processes need few of them, and making all took a fifth of what an engine needs to be loaded. */
+  readonly input: () => Input;
+  readonly output: () => Output;
   /** Whether `structuredContent` is the output itself. `verbatim`: the answer is content that came from elsewhere. */
   readonly answers: 'structured' | 'verbatim';
   readonly annotations: ToolAnnotations;
@@ -36,8 +37,8 @@ interface StructuredSpec<Name extends string, Input extends z.ZodType, Output ex
   readonly title: string;
   readonly description: string;
   readonly audience?: Audience;
-  readonly input: Input;
-  readonly output: Output;
+  readonly input: () => Input;
+  readonly output: () => Output;
   readonly annotations: ToolAnnotations;
   /** The same facts as the output, as short text for a model. */
   text(output: z.output<Output>): string;

@@ -3,14 +3,12 @@ import { fromJson } from './json-argument.js';
 import { next } from './text.js';
 
 /** A request of a server for its client, as MCP has it. */
-export const question = z.object({ method: z.string(), params: z.unknown() });
-type Questions = Readonly<Record<string, z.output<typeof question>>>;
+export const question = () => z.object({ method: z.string(), params: z.unknown() });
+type Questions = Readonly<Record<string, z.output<ReturnType<typeof question>>>>;
 
 /** By the keys of the questions: the result that MCP has for the request, or `{error: {code, message}}` to refuse it. */
-export const answers = z.preprocess(
-  fromJson,
-  z.record(z.string().max(64), z.record(z.string(), z.unknown())).optional(),
-);
+export const answers = () =>
+  z.preprocess(fromJson, z.record(z.string().max(64), z.record(z.string(), z.unknown())).optional());
 
 /** A model pays for each word, and a form may be long. */
 const MAX_CHARS = 4_000;
@@ -34,18 +32,18 @@ export function questionsText(taskId: string, questions: Questions): string {
   )}`;
 }
 
-const action = z.looseObject({ action: z.enum(['accept', 'decline', 'cancel']) });
-const shapes: Readonly<Record<string, z.ZodType>> = {
+const action = () => z.looseObject({ action: z.enum(['accept', 'decline', 'cancel']) });
+const shapes: Readonly<Record<string, () => z.ZodType>> = {
   'elicitation/create': action,
-  'sampling/createMessage': z.looseObject({ role: z.string(), content: z.unknown() }),
-  'roots/list': z.looseObject({ roots: z.array(z.looseObject({ uri: z.string() })) }),
+  'sampling/createMessage': () => z.looseObject({ role: z.string(), content: z.unknown() }),
+  'roots/list': () => z.looseObject({ roots: z.array(z.looseObject({ uri: z.string() })) }),
 };
-const refusal = z.object({ error: z.looseObject({ code: z.int(), message: z.string() }) });
+const refusal = () => z.object({ error: z.looseObject({ code: z.int(), message: z.string() }) });
 
 /** Why an answer is none to its question; undefined when it is one. */
 export function wrongAnswer(method: string, answer: unknown): string | undefined {
-  if (refusal.safeParse(answer).success) return undefined;
-  const found = shapes[method]?.safeParse(answer);
+  if (refusal().safeParse(answer).success) return undefined;
+  const found = shapes[method]?.().safeParse(answer);
   return found === undefined || found.success
     ? undefined
     : `an answer to ${method} looks like ${EXAMPLES[method]}`;

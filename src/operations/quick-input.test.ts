@@ -40,7 +40,7 @@ describe('quickInput', () => {
         const quick = quickInput('execute_tool', given);
         if (quick === undefined) return;
         taken += 1;
-        expect(operations.execute_tool.input.parse(given)).toEqual(quick);
+        expect(operations.execute_tool.input().parse(given)).toEqual(quick);
       }),
       { numRuns: 2_000 },
     );
@@ -49,7 +49,7 @@ describe('quickInput', () => {
 
   it('takes a plain call, and no other operation', () => {
     const given = { server_name: 's', tool_name: 't', arguments: { a: [1] } };
-    expect(quickInput('execute_tool', given)).toEqual(operations.execute_tool.input.parse(given));
+    expect(quickInput('execute_tool', given)).toEqual(operations.execute_tool.input().parse(given));
     expect(quickInput('execute_tool', { server_name: 's', tool_name: 't' })).toMatchObject({ arguments: {} });
     expect(quickInput('execute_tool', { ...given, in_background: true })).toBeUndefined();
     expect(quickInput('list_servers', {})).toBeUndefined();

@@ -47,8 +47,12 @@ export const operations = {
 } as const;
 
 export type OperationName = keyof typeof operations;
-export type OperationInput<Name extends OperationName> = z.output<(typeof operations)[Name]['input']>;
-export type OperationOutput<Name extends OperationName> = z.output<(typeof operations)[Name]['output']>;
+export type OperationInput<Name extends OperationName> = z.output<
+  ReturnType<(typeof operations)[Name]['input']>
+>;
+export type OperationOutput<Name extends OperationName> = z.output<
+  ReturnType<(typeof operations)[Name]['output']>
+>;
 
 /**
  * What an engine does, and what the far end of a wire does too: one method per row of the table, with parsed

@@ -41,12 +41,14 @@ function shallow(schema: JsonSchema): JsonSchema {
 }
 
 export function inputSchema(name: OperationName): JsonSchema {
-  return terse(z.toJSONSchema(operations[name].input, { io: 'input', unrepresentable: 'any' })) as JsonSchema;
+  return terse(
+    z.toJSONSchema(operations[name].input(), { io: 'input', unrepresentable: 'any' }),
+  ) as JsonSchema;
 }
 
 /** @public Also for scripts/docs.mjs. */
 export function outputSchema(name: OperationName): JsonSchema {
-  return terse(z.toJSONSchema(operations[name].output, { unrepresentable: 'any' })) as JsonSchema;
+  return terse(z.toJSONSchema(operations[name].output(), { unrepresentable: 'any' })) as JsonSchema;
 }
 
 function define(row: Operation): ToolDefinition {
