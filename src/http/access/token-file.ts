@@ -91,8 +91,14 @@ export class TokenFile {
   /** What the token stands for; undefined when it is none, was revoked or has expired. */
   async verify(token: string): Promise<Access | undefined> {
     const [, id] = /^mcprt_([0-9a-f]{12})_[\w-]{43}$/.exec(token) ?? [];
-    const tokens = (await this.#tokens()) ?? [];
-    const record = tokens.find((one) => one.id === id);
+    const known = () => this.#tokens().then((tokens) => tokens?.find((one) => one.id === id));
+    let record = await known();
+    if (!record && id !== undefined) {
+      // Perhaps made since the last look, and a look that is under way may have begun before.
+      await this.#looking?.catch(() => {});
+      this.#lookedAt = Number.NEGATIVE_INFINITY;
+      record = await known();
+    }
     // Also where there is nothing to compare with, so that the time tells nothing.
     const same = timingSafeEqual(hashOf(token), Buffer.from(record?.hash ?? '0'.repeat(64), 'hex'));
     if (!record || !same || !isFresh(record)) return undefined;
