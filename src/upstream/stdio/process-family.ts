@@ -3,6 +3,7 @@ import { sleep } from '../../lib/abort.js';
 import {
   environOf,
   isSameProcess,
+  listPids,
   listProcesses,
   type ProcessFacts,
   readProcess,
@@ -13,6 +14,9 @@ export interface Marker {
   readonly name: string;
   readonly value: string;
 }
+
+/** So many looks that found nobody are enough. */
+const VAIN_LOOKS = 5;
 
 /**
  * What belongs to a started server: its process group, its descendants, and whoever carries the marker in its
@@ -34,9 +38,14 @@ export class ProcessFamily {
     this.#leaderFacts = readProcessNow(leader);
   }
 
-  /** Living members, the leader included. Remembers them, so that who leaves the tree later is still known. */
-  async members(): Promise<ProcessFacts[]> {
+  /**
+   * Living members, the leader included. Remembers them, so that who leaves the tree later is still known.
+   * @param onFound hears of each as soon as it is known whose it is.
+   */
+  async members(onFound: (one: ProcessFacts) => void = () => {}): Promise<ProcessFacts[]> {
     const all = await listProcesses();
+    // The newest first: a process that hands on to another is the soonest gone.
+    all.reverse();
     const since = this.#leaderFacts?.startedAt ?? 0;
     const reused =
       this.#leaderFacts && all.some((one) => one.pid === this.#leader && one.startedAt !== since);
@@ -53,6 +62,7 @@ export class ProcessFamily {
         (await this.#isMarked(one))
       ) {
         members.set(one.pid, one);
+        if (!one.zombie) onFound(one);
       }
     }
     for (let grown = true; grown; ) {
@@ -60,6 +70,7 @@ export class ProcessFamily {
       for (const one of all) {
         if (members.has(one.pid) || !members.has(one.parent) || one.pid === ownPid) continue;
         members.set(one.pid, one);
+        if (!one.zombie) onFound(one);
         grown = true;
       }
     }
@@ -87,19 +98,37 @@ export class ProcessFamily {
    */
   async end(graceMs: number, killMs: number): Promise<number[]> {
     if (!this.#leaderFacts) return this.#endGroup(graceMs);
-    let left = await this.members();
+    const { left, isSure } = await this.#look();
+    if (isSure) return [];
     if (left.length > 0 && graceMs > 0) {
       await this.signal(left, 'SIGTERM');
-      left = await this.#waitGone(left, graceMs);
-      left = left.length > 0 ? left : await this.members();
+      await this.#waitGone(left, graceMs);
     }
+    return (await this.#kill(killMs)).map((one) => one.pid);
+  }
+
+  /**
+   * Kills each as soon as it is found: by the end of a look, a process that is never the same for long has handed on to the
+   * next. @returns who is left all the same.
+   */
+  async #kill(killMs: number): Promise<ProcessFacts[]> {
     const until = performance.now() + killMs;
-    while (left.length > 0 && performance.now() < until) {
-      await this.signal(left, 'SIGKILL');
-      await this.#waitGone(left, 100);
-      left = await this.members();
+    for (let vain = 0; ; ) {
+      const { left, isSure } = await this.#look((one) => {
+        if (isSameProcess(readProcessNow(one.pid), one)) send(one.pid, 'SIGKILL');
+      });
+      if (left.length === 0) vain += 1;
+      // Where others start processes all the time, no look is ever sure.
+      if (isSure || vain === VAIN_LOOKS || performance.now() >= until) return left;
+      if (left.length > 0) await this.#waitGone(left, 100);
     }
-    return left.map((one) => one.pid);
+  }
+
+  /** That nobody is left is sure when a look finds nobody, and nothing was started while it looked. */
+  async #look(onFound?: (one: ProcessFacts) => void): Promise<{ left: ProcessFacts[]; isSure: boolean }> {
+    const before = new Set(await listPids());
+    const left = await this.members(onFound);
+    return { left, isSure: left.length === 0 && (await listPids()).every((pid) => before.has(pid)) };
   }
 
   /** Without /proc there is only the group. */

@@ -48,20 +48,22 @@ function parseStat(pid: number, stat: string): ProcessFacts {
   };
 }
 
-/** All processes; none where there is no /proc. */
-export async function listProcesses(): Promise<ProcessFacts[]> {
-  let names: string[];
+/** The pids there are; none where there is no /proc. */
+export async function listPids(): Promise<number[]> {
   try {
-    names = await readdir('/proc');
+    return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
   } catch {
     return [];
   }
+}
+
+/** All processes; none where there is no /proc. */
+export async function listProcesses(): Promise<ProcessFacts[]> {
   const found: ProcessFacts[] = [];
   const breather = new Breather();
-  for (const name of names) {
-    if (!/^\d+$/.test(name)) continue;
+  for (const pid of await listPids()) {
     // No disk is behind these files: to read one takes microseconds, to have it read elsewhere ten times as long.
-    const facts = readProcessNow(Number(name));
+    const facts = readProcessNow(pid);
     if (facts) found.push(facts);
     if (breather.isDue) await breather.pause();
   }
