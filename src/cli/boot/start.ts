@@ -1,7 +1,7 @@
 import { Console } from 'node:console';
 import { loadCommand } from './load-command.js';
 
-/** Loads the command from `directory` and runs it. @returns the exit code. */
+/** @public For bin.ts. Loads the command from `directory` and runs it. @returns the exit code. */
 export function start(directory: string, argv: readonly string[]): Promise<number> {
   keepStdoutClean();
   return loadCommand(directory, argv).main(argv);
