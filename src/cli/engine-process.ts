@@ -3,7 +3,9 @@ import { RuntimeError } from '../core/errors.js';
 import { createLogger } from '../lib/log.js';
 import type { ServerKey } from '../wire/curve.js';
 import { type HostedEngine, hostEngine } from '../wire/engine-host.js';
+import { letYoungGrow } from './boot/young-generation.js';
 import { type ComposedEngine, composeEngine } from './compose.js';
+import { forgetAllocator } from './engine-allocator.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
 import { trimWhenIdle } from './idle-memory.js';
 import { closeInherited } from './inherited-descriptors.js';
@@ -28,6 +30,7 @@ const UNATTENDED_MS = 2_500;
 
 /** Is the engine of a home until it is told to end, nobody has needed it for long, or a newer one takes over. */
 export async function runEngine(flags: EngineFlags): Promise<number> {
+  forgetAllocator(process.env);
   const output = createOutput({ json: flags.json === true });
   const stop = untilStopped();
   let composed: ComposedEngine | undefined;
@@ -72,6 +75,7 @@ export async function runEngine(flags: EngineFlags): Promise<number> {
     const engine = composed?.engine;
     logger.info({ pid: process.pid, home: settings.home, addresses: hosted.addresses }, 'the engine runs');
     engine?.learnInBackground();
+    letYoungGrow();
     trimWhenIdle();
     let looking: NodeJS.Timeout | undefined;
     const idle = new Promise<'idle'>((resolve) => {

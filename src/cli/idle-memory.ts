@@ -1,13 +1,17 @@
 import { type EventLoopUtilization, performance } from 'node:perf_hooks';
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** Between two looks, ms. */
-const LOOK_MS = 5_000;
+const LOOK_MS = 1_500;
 /** Who worked less than this share of the time between two looks is idle. */
 const IDLE_SHARE = 0.02;
 /** Less is not worth a collection, bytes. */
 const WORTH_BYTES = 8 * 1_048_576;
+/** A start leaves so much unused in a heap that is too small to be worth more, bytes. */
+const LATE_BYTES = 3 * 1_048_576;
+/** V8 gives back its young generation only when little was allocated in the 5 s before: so many looks, with one to spare. */
+const LONG_IDLE_LOOKS = 5;
 
 /**
  * Gives back what is garbage once nothing happens: a start leaves some 10 MB behind, a hundred results of 10 MiB leave 100,
@@ -16,16 +20,19 @@ const WORTH_BYTES = 8 * 1_048_576;
 export function trimWhenIdle(): void {
   let before: EventLoopUtilization = performance.eventLoopUtilization();
   let held = 0;
+  let idleLooks = 0;
   setInterval(() => {
-    const now = performance.eventLoopUtilization();
-    const isIdle = performance.eventLoopUtilization(now, before).utilization < IDLE_SHARE;
-    before = now;
-    if (!isIdle || footprint() < held + WORTH_BYTES) return;
-    const collect = collector();
-    collect();
-    // The young generation shrinks only at the second.
-    collect();
-    held = footprint();
+    const isIdle = performance.eventLoopUtilization(before).utilization < IDLE_SHARE;
+    idleLooks = isIdle ? idleLooks + 1 : 0;
+    const isLate = idleLooks === LONG_IDLE_LOOKS && unusedHeap() >= LATE_BYTES;
+    if (isLate || (isIdle && footprint() >= held + WORTH_BYTES)) {
+      const collect = collector();
+      collect();
+      collect();
+      held = footprint();
+    }
+    // Behind the collection, which is no work of ours.
+    before = performance.eventLoopUtilization();
   }, LOOK_MS).unref();
 }
 
@@ -33,6 +40,11 @@ export function trimWhenIdle(): void {
 function footprint(): number {
   const { heapTotal, external } = process.memoryUsage();
   return heapTotal + external;
+}
+
+function unusedHeap(): number {
+  const { total_heap_size, used_heap_size } = getHeapStatistics();
+  return total_heap_size - used_heap_size;
 }
 
 let found: (() => void) | undefined;

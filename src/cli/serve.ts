@@ -7,6 +7,7 @@ import { offersNative } from '../mcp/introduction.js';
 import { StdioTransport } from '../mcp/stdio-transport.js';
 import type { RuntimePort } from '../operations/table.js';
 import type { EngineStart } from '../wire/engine-start.js';
+import { letYoungGrow } from './boot/young-generation.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
 import { trimWhenIdle } from './idle-memory.js';
 import { createOutput } from './output.js';
@@ -139,6 +140,7 @@ async function serveOverHttp(
   exposure: Exposure,
   options: OpenOptions,
 ): Promise<RunningFace> {
+  letYoungGrow();
   const { logger, settings } = options;
   const address = { host: flags.host, port: portOf(flags.port) };
   const [{ createHttpFace }, { LOOPBACK_HOSTS }, { httpAccess }] = await Promise.all([
