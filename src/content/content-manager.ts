@@ -5,7 +5,7 @@ import type { CallToolResult } from '../core/upstream.js';
 import { type Logger, silentLogger } from '../lib/log.js';
 import { chunkTotal } from './chunks.js';
 import { ContentNotes } from './notes.js';
-import { offloadResult } from './offload.js';
+import { needsNothing, offloadResult } from './offload.js';
 import { type ContentPart, type ReadLimits, type ReadRequest, readContent } from './read.js';
 import type { Keeper } from './replace-block.js';
 import { ContentStore, type NewContent } from './store.js';
@@ -153,6 +153,7 @@ export class ContentManager {
 
   /** A result fit for a context: see `offloadResult`. Never rejects for want of storage. */
   offload(payload: Payload<CallToolResult>, options: OffloadOptions): Promise<Payload<CallToolResult>> {
+    if (needsNothing(payload, this.#maxTokens)) return Promise.resolve(payload);
     return offloadResult(payload, {
       maxTokens: this.#maxTokens,
       ttlMs: this.#ttlMs,

@@ -32,7 +32,7 @@ export async function offloadResult(
   payload: Payload<CallToolResult>,
   keeper: Keeper,
 ): Promise<Payload<CallToolResult>> {
-  if (payload.byteLength <= keeper.maxTokens && !mayHoldMedia(payload.bytes)) return payload;
+  if (needsNothing(payload, keeper.maxTokens)) return payload;
   const lifted = Lifted.from(payload.bytes, liftedFrom(keeper.maxTokens));
   const result = lifted ? withLongStrings(lifted) : payload.value;
   if (typeof result !== 'object' || result === null) return payload;
@@ -45,9 +45,19 @@ export async function offloadResult(
   }
 }
 
+/** Whether a result is so small, and so surely without media, that it is not even parsed. */
+export function needsNothing(payload: Payload<CallToolResult>, maxTokens: number): boolean {
+  return payload.byteLength <= maxTokens && !mayHoldMedia(payload.bytes);
+}
+
+/** A search through bytes crosses into native code, which for a short text costs more than the search. */
+const SHORT = 4_096;
+const MEDIA = /"(?:image"|audio"|resource)/;
+
 /** Small results are looked at only when they might hold an image, a sound, or a resource. */
 function mayHoldMedia(bytes: Uint8Array): boolean {
   const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (json.byteLength <= SHORT) return MEDIA.test(json.toString('latin1'));
   return json.includes('"image"') || json.includes('"audio"') || json.includes('"resource');
 }
 

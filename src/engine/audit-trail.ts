@@ -13,11 +13,14 @@ const MAX_NAME = 256;
 const MAX_KEYS = 50;
 
 type Facts = Readonly<Record<string, unknown>>;
+type Asked = Pick<Caller, 'principal' | 'clientName' | 'clientId'>;
 
 /** Writes down who had what done, when, and how it ended. Of arguments only their shape, of results nothing. */
 export class AuditTrail {
   readonly #journal: Journal | undefined;
   readonly #catalog: Catalog;
+  readonly #askers = new WeakMap<Asked, { readonly name: string | undefined; readonly facts: Facts }>();
+  readonly #names = new WeakMap<object, ReadonlySet<string>>();
 
   /** @param journal undefined where nothing is to be written. */
   constructor(journal: Journal | undefined, catalog: Catalog) {
@@ -28,26 +31,28 @@ export class AuditTrail {
   /** A call that somebody makes or hands in. */
   call(input: In<'execute_tool'>, caller: Caller, outcome: Promise<Out<'execute_tool'>>): typeof outcome {
     const { server_name: server, tool_name: tool } = input;
-    return this.#watch('call', caller, outcome, {
-      facts: () => ({
-        server: named(server),
-        tool: named(tool),
-        args: this.#shape(server, tool, input.arguments),
-      }),
-      ended: (output) =>
-        output.status === 'completed'
-          ? { outcome: resultOf(output.result) }
-          : { outcome: output.status, task: output.task_id },
+    const facts = () => ({
+      server: named(server),
+      tool: named(tool),
+      args: this.#shape(server, tool, input.arguments),
     });
+    return this.#watch('call', caller, outcome, facts, (output) =>
+      output.status === 'completed'
+        ? { outcome: resultOf(output.result) }
+        : { outcome: output.status, task: output.task_id },
+    );
   }
 
   /** What a task did when its turn had come. */
   task<T extends Payload>(spec: TaskSpec, id: string, outcome: Promise<T>): Promise<T> {
     const facts = { server: named(spec.server), tool: named(spec.tool), task: id };
-    return this.#watch('task', spec, outcome, {
-      facts: () => facts,
-      ended: (result) => ({ outcome: resultOf(result) }),
-    });
+    return this.#watch(
+      'task',
+      spec,
+      outcome,
+      () => facts,
+      (result) => ({ outcome: resultOf(result) }),
+    );
   }
 
   /** A request that is handed on to a server as it is. */
@@ -57,19 +62,26 @@ export class AuditTrail {
     outcome: Promise<Out<'forward_request'>>,
   ): typeof outcome {
     const { server_name: server, method, params } = input;
-    return this.#watch(method === 'tools/call' ? 'call' : 'request', caller, outcome, {
-      facts: () => {
-        if (method !== 'tools/call') return { server: named(server), method: named(method) };
-        const tool = named(params['name']);
-        return { server: named(server), tool, args: this.#shape(server, tool, params['arguments']) };
-      },
-      ended: ({ result }) => ({ outcome: method === 'tools/call' ? resultOf(result) : 'ok' }),
-    });
+    const isCall = method === 'tools/call';
+    const facts = () => {
+      if (!isCall) return { server: named(server), method: named(method) };
+      const tool = named(params['name']);
+      return { server: named(server), tool, args: this.#shape(server, tool, params['arguments']) };
+    };
+    return this.#watch(isCall ? 'call' : 'request', caller, outcome, facts, ({ result }) => ({
+      outcome: isCall ? resultOf(result) : 'ok',
+    }));
   }
 
   /** Something else that changes what runs or what may run. */
   act<T>(event: string, caller: Caller | undefined, facts: Facts, outcome: Promise<T>): Promise<T> {
-    return this.#watch(event, caller, outcome, { facts: () => facts, ended: () => ({ outcome: 'ok' }) });
+    return this.#watch(
+      event,
+      caller,
+      outcome,
+      () => facts,
+      () => ({ outcome: 'ok' }),
+    );
   }
 
   /** Writes what was gathered. Never rejects. */
@@ -79,49 +91,82 @@ export class AuditTrail {
 
   #watch<T>(
     event: string,
-    caller: Pick<Caller, 'principal' | 'clientName' | 'clientId'> | undefined,
+    caller: Asked | undefined,
     outcome: Promise<T>,
-    tell: { facts(): Facts; ended(value: T): Facts },
+    facts: () => Facts,
+    ended: (value: T) => Facts,
   ): Promise<T> {
     const journal = this.#journal;
     if (!journal) return outcome;
     const begun = performance.now();
-    const record = (ended: () => Facts) => {
-      const [at, ms] = [Date.now(), Math.round(performance.now() - begun)];
-      journal.add(
-        (): Entry => ({ event, at, ...(caller ? who(caller) : {}), ...tell.facts(), ...ended(), ms }),
-      );
+    // How it ended is looked up at once: what waits to be written keeps no result alive.
+    const record = (end: Facts) => {
+      const at = Date.now();
+      const ms = Math.round(performance.now() - begun);
+      journal.add((): Entry => {
+        const all: Record<string, unknown> = {};
+        if (caller) Object.assign(all, this.#who(caller));
+        Object.assign(all, facts(), end);
+        all['ms'] = ms;
+        return { event, at, facts: all };
+      });
     };
     outcome.then(
-      (value) => record(() => tell.ended(value)),
-      (error: unknown) =>
-        record(() => ({ outcome: error instanceof RuntimeError ? error.code : 'INTERNAL' })),
+      (value) => record(ended(value)),
+      (error: unknown) => record({ outcome: error instanceof RuntimeError ? error.code : 'INTERNAL' }),
     );
     return outcome;
+  }
+
+  /** A client says its name once, and then calls thousands of times. */
+  #who(caller: Asked): Facts {
+    const known = this.#askers.get(caller);
+    if (known !== undefined && known.name === caller.clientName) return known.facts;
+    const facts = who(caller);
+    this.#askers.set(caller, { name: caller.clientName, facts });
+    return facts;
   }
 
   /** Names that the tool's schema knows, with the kind and size of their values. Other names may be values themselves. */
   #shape(server: string, tool: string, args: unknown): Readonly<Record<string, string>> {
     if (typeof args !== 'object' || args === null) return {};
-    const schema = this.#catalog.tool(server, tool)?.inputSchema as { properties?: unknown } | undefined;
-    const known = new Set(Object.keys((schema?.properties ?? {}) as object));
+    const known = this.#namesIn(this.#catalog.tool(server, tool)?.inputSchema);
     const shape: Record<string, string> = {};
+    let shown = 0;
     let others = 0;
     for (const [name, value] of Object.entries(args)) {
-      if (known.has(name) && Object.keys(shape).length < MAX_KEYS) shape[named(name)] = kindOf(value);
-      else others += 1;
+      if (known.has(name) && shown < MAX_KEYS) {
+        shape[named(name)] = kindOf(value);
+        shown += 1;
+      } else others += 1;
     }
     return others > 0 ? { ...shape, '...': `${others} more` } : shape;
   }
+
+  #namesIn(schema: unknown): ReadonlySet<string> {
+    if (typeof schema !== 'object' || schema === null) return NO_NAMES;
+    let names = this.#names.get(schema);
+    if (names === undefined) {
+      const { properties } = schema as { properties?: unknown };
+      names = new Set(Object.keys((properties ?? {}) as object));
+      this.#names.set(schema, names);
+    }
+    return names;
+  }
 }
 
-const who = ({ principal, clientId, clientName }: Pick<Caller, 'principal' | 'clientName' | 'clientId'>) => ({
+const NO_NAMES: ReadonlySet<string> = new Set();
+
+const who = ({ principal, clientId, clientName }: Asked): Facts => ({
   principal: named(principal),
   client: named(clientName ?? ''),
   client_id: clientId.slice(0, 8),
 });
 
-const named = (name: unknown): string => oneLine(String(name), MAX_NAME);
+/** Nearly every name is one as it is. */
+const PLAIN = /^[\w.:@/-]{0,256}$/;
+const named = (name: unknown): string =>
+  typeof name === 'string' && PLAIN.test(name) ? name : oneLine(String(name), MAX_NAME);
 
 function kindOf(value: unknown): string {
   if (typeof value === 'string') return `string(${value.length})`;
@@ -134,7 +179,11 @@ function resultOf(result: Payload): string {
   if (result.byteLength > MOST_BYTES) return 'ok';
   // Most results say nothing of it, and need not be parsed for that; an escape may spell it.
   const { buffer, byteOffset, byteLength } = result.bytes;
-  const json = Buffer.from(buffer, byteOffset, byteLength);
+  const json = Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
   if (!json.includes('"isError"') && !json.includes('\\u')) return 'ok';
-  return (result.value as { isError?: unknown } | null)?.isError === true ? 'tool-error' : 'ok';
+  try {
+    return (result.value as { isError?: unknown } | null)?.isError === true ? 'tool-error' : 'ok';
+  } catch {
+    return 'ok';
+  }
 }

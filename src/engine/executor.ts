@@ -11,7 +11,7 @@ import { notConfirmed } from './confirm.js';
 import type { Gate } from './gate.js';
 import type { Learner } from './learner.js';
 import { LogLevels } from './log-levels.js';
-import type { Lease } from './managed-server.js';
+import type { Lease } from './server-hooks.js';
 import type { Supervisor } from './supervisor.js';
 import { callAsTask, mustBeTask } from './upstream-task.js';
 
@@ -118,21 +118,26 @@ export class Executor {
     return this.#counted(call.principal, async () => {
       this.check(call.server, call.tool, call);
       const leasing = this.#lease(call, options);
-      using lease = leasing instanceof Promise ? await leasing : leasing;
-      if (!this.#learner.hasListed(lease.session))
-        await this.#listed(call, call.tool, lease.session, options);
-      const tool = this.#mustExist(call, call.tool);
-      this.#mustBeConfirmed(call, call.tool);
-      const request = this.#requestOptions(call, options);
-      const result = mustBeTask(tool)
-        ? await callAsTask(lease.session, call.tool, call.arguments, request)
-        : await lease.session.callTool(call.tool, call.arguments, request);
-      this.#supervisor.countCall(call.server, call);
-      return await this.#content.offload(result, {
-        principal: call.principal,
-        server: call.server,
-        keepUntil: options.keepUntil?.(),
-      });
+      const lease = leasing instanceof Promise ? await leasing : leasing;
+      // By hand: what the compiler makes of `using` costs as much as all else here.
+      try {
+        if (!this.#learner.hasListed(lease.session))
+          await this.#listed(call, call.tool, lease.session, options);
+        const tool = this.#mustExist(call, call.tool);
+        this.#mustBeConfirmed(call, call.tool);
+        const request = this.#requestOptions(call, options);
+        const result = mustBeTask(tool)
+          ? await callAsTask(lease.session, call.tool, call.arguments, request)
+          : await lease.session.callTool(call.tool, call.arguments, request);
+        this.#supervisor.countCall(call.server, call);
+        return await this.#content.offload(result, {
+          principal: call.principal,
+          server: call.server,
+          keepUntil: options.keepUntil?.(),
+        });
+      } finally {
+        lease[Symbol.dispose]();
+      }
     });
   }
 

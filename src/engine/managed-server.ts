@@ -17,10 +17,8 @@ import {
 } from './problems.js';
 import { Recovery } from './recovery.js';
 import { breakerRules, remoteRules, restartRules } from './restart.js';
-import type { Lease, ManagedServerHooks, StopOptions } from './server-hooks.js';
+import { Lease, type ManagedServerHooks, type StopOptions } from './server-hooks.js';
 import { watched } from './watched-session.js';
-
-export type { Lease } from './server-hooks.js';
 
 /** How long a stop lets running calls finish, ms. */
 const DRAIN_MS = 2_000;
@@ -158,13 +156,12 @@ export class ManagedServer {
    */
   async lease(signal: AbortSignal, client = ''): Promise<Lease> {
     await this.ensure(signal);
-    const release = await this.#places.take(signal, client);
+    const place = await this.#places.take(signal, client);
     try {
       // It may have ended while this caller waited for its turn.
-      const session = await this.ensure(signal);
-      return { session, [Symbol.dispose]: release };
+      return new Lease(await this.ensure(signal), place);
     } catch (error) {
-      release();
+      place[Symbol.dispose]();
       throw error;
     }
   }
@@ -175,8 +172,8 @@ export class ManagedServer {
     if (this.#state.status !== 'ready' || !session?.isOpen || this.#retired || signal.aborted)
       return undefined;
     this.#outage?.refuse();
-    const release = this.#places.takeNow();
-    return release && { session, [Symbol.dispose]: release };
+    const place = this.#places.takeNow();
+    return place && new Lease(session, place);
   }
 
   /**

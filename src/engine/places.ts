@@ -1,5 +1,4 @@
-import { once } from '../lib/once.js';
-import { Semaphore } from '../lib/semaphore.js';
+import { Semaphore, Slot } from '../lib/semaphore.js';
 import { IdleTimer } from './idle-timer.js';
 
 /** Those who use a server: how many may at once, how many do, and since when nobody does. */
@@ -18,13 +17,13 @@ export class Places {
     this.#onFree = on.free;
   }
 
-  /** Waits for a place; clients take turns. @returns how to leave it, to be called once or more. */
-  async take(signal: AbortSignal, client: string): Promise<() => void> {
+  /** Waits for a place; clients take turns. @returns the place, to be left by disposing of it. */
+  async take(signal: AbortSignal, client: string): Promise<Disposable> {
     return this.#use(await this.#slots.acquire(signal, client));
   }
 
   /** The same where there is a place at once; else nothing. */
-  takeNow(): (() => void) | undefined {
+  takeNow(): Disposable | undefined {
     const slot = this.#slots.acquireNow();
     return slot && this.#use(slot);
   }
@@ -40,16 +39,18 @@ export class Places {
     this.#idle.stop();
   }
 
-  #use(slot: Disposable): () => void {
+  #use(slot: Disposable): Disposable {
     this.inUse += 1;
     this.#idle.used();
-    return once(() => {
-      slot[Symbol.dispose]();
-      this.inUse -= 1;
-      this.lastUsedAt = Date.now();
-      if (this.inUse > 0) return;
-      this.#idle.unused();
-      this.#onFree();
-    });
+    return new Slot(() => this.#left(slot));
+  }
+
+  #left(slot: Disposable): void {
+    slot[Symbol.dispose]();
+    this.inUse -= 1;
+    this.lastUsedAt = Date.now();
+    if (this.inUse > 0) return;
+    this.#idle.unused();
+    this.#onFree();
   }
 }

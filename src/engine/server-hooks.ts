@@ -12,8 +12,18 @@ export interface ManagedServerHooks {
 }
 
 /** The right to use a running server until it is disposed. */
-export interface Lease extends Disposable {
+export class Lease implements Disposable {
   readonly session: UpstreamSession;
+  readonly #place: Disposable;
+
+  constructor(session: UpstreamSession, place: Disposable) {
+    this.session = session;
+    this.#place = place;
+  }
+
+  [Symbol.dispose](): void {
+    this.#place[Symbol.dispose]();
+  }
 }
 
 export interface StopOptions {

@@ -3,6 +3,24 @@ interface Place {
 }
 
 /**
+ * A right that is given back once, however often it is disposed of. A class, since several are made with every call and
+ * a literal with a symbol for a key is slow.
+ */
+export class Slot implements Disposable {
+  #leave: (() => void) | undefined;
+
+  constructor(leave: () => void) {
+    this.#leave = leave;
+  }
+
+  [Symbol.dispose](): void {
+    const leave = this.#leave;
+    this.#leave = undefined;
+    leave?.();
+  }
+}
+
+/**
  * Lets `limit` holders in at once. The rest wait in one queue for each key, and the queues take turns: who asks a
  * thousand times does not keep out who asks once. With one key it is first come, first served.
  */
@@ -28,7 +46,7 @@ export class Semaphore {
   acquireNow(): Disposable | undefined {
     if (this.#free === 0) return undefined;
     this.#free -= 1;
-    return this.#place();
+    return new Slot(this.#release);
   }
 
   /** @returns the release, to be called once. Rejects with the signal's reason when aborted while waiting. */
@@ -36,21 +54,14 @@ export class Semaphore {
     signal?.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
     else await this.#wait(key, signal);
-    return this.#place();
+    return new Slot(this.#release);
   }
 
-  #place(): Disposable {
-    let held = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (!held) return;
-        held = false;
-        const next = this.#next();
-        if (next) next.enter();
-        else this.#free += 1;
-      },
-    };
-  }
+  readonly #release = (): void => {
+    const next = this.#next();
+    if (next) next.enter();
+    else this.#free += 1;
+  };
 
   #next(): Place | undefined {
     for (const [key, queue] of this.#queues) {

@@ -54,4 +54,10 @@ describe('quickInput', () => {
     expect(quickInput('execute_tool', { ...given, in_background: true })).toBeUndefined();
     expect(quickInput('list_servers', {})).toBeUndefined();
   });
+
+  it('takes what it made itself, as it comes to the engine from a front-end', () => {
+    const checked = quickInput('execute_tool', { server_name: 's', tool_name: 't' });
+    expect(quickInput('execute_tool', JSON.parse(JSON.stringify(checked)))).toEqual(checked);
+    expect(quickInput('execute_tool', { ...checked, priority: 2 })).toBeUndefined();
+  });
 });

@@ -1,6 +1,6 @@
 import type { OperationInput, OperationName } from './table.js';
 
-const KEYS = new Set(['server_name', 'tool_name', 'arguments', 'timeout']);
+const KEYS = new Set(['server_name', 'tool_name', 'arguments', 'timeout', 'in_background', 'priority']);
 
 /**
  * The input of a plain `execute_tool` checked by hand: its schema was 7 % of the cost of a small call, and is asked
@@ -14,6 +14,9 @@ export function quickInput(name: OperationName, input: unknown): OperationInput<
   if (!isText(server_name, 256) || !isText(tool_name, 1024)) return undefined;
   if (!isPlain(given) || Object.hasOwn(given, '__proto__')) return undefined;
   if (typeof timeout !== 'number' || !(timeout > 0 && timeout <= 86_400)) return undefined;
+  // What a front-end has checked says the defaults.
+  const { in_background = false, priority = 1 } = input;
+  if (in_background !== false || priority !== 1) return undefined;
   return { server_name, tool_name, arguments: given, timeout, in_background: false, priority: 1 };
 }
 

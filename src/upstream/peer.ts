@@ -1,6 +1,7 @@
 import { RuntimeError } from '../core/errors.js';
 import { Payload } from '../core/payload.js';
 import type { RequestOptions, SessionEnd } from '../core/upstream.js';
+import { Alarm } from '../lib/alarm.js';
 import type { LongLine } from '../lib/line-splitter.js';
 import type { Logger } from '../lib/log.js';
 import { oneLine } from '../lib/printable.js';
@@ -8,7 +9,8 @@ import type { ChannelSink, Delivery, MessageChannel, Outgoing } from './channel.
 import { died, protocolBroken, tooLarge, upstreamError } from './errors.js';
 import { type Incoming, idOfLongLine, MAX_DEPTH, readMessage } from './message.js';
 import { type Owner, ownerOf, pauseFor } from './owner.js';
-import { cancelled, type Outcome, PendingRequest } from './pending.js';
+import { cancelled, type Outcome, PendingRequest, type WaitingRoom } from './pending.js';
+import { withMeta } from './request-meta.js';
 import { answerRequest, type RequestHandler, type ServerRequest } from './server-requests.js';
 
 /** Answers to requests of the server that may wait to be taken; a server that floods and does not read loses the rest. */
@@ -46,10 +48,15 @@ export interface PeerCounts {
  * JSON-RPC over a channel: mints ids and never uses one twice, matches answers by exact type and value, ends each
  * request exactly once, and stays whole whatever the other side sends.
  */
-export class Peer implements ChannelSink {
+export class Peer implements ChannelSink, WaitingRoom {
   readonly #options: PeerOptions;
   readonly #pending = new Map<unknown, PendingRequest>();
   #channel: MessageChannel | undefined;
+  /** One for all requests: a timer for each costs more than the rest of its bookkeeping. */
+  readonly #alarm = new Alarm(
+    () => performance.now(),
+    () => this.#lookAtAll(),
+  );
   #nextId = 1;
   #end: SessionEnd | undefined;
   #waitingResponses = 0;
@@ -104,18 +111,11 @@ export class Peer implements ChannelSink {
         }),
       );
     }
-    const pending = new PendingRequest({
-      id,
-      server,
-      method,
-      maxDepth,
-      options,
-      leave: (settled, outcome) => this.#leave(channel, settled, outcome),
-    });
+    const pending = new PendingRequest({ id, server, method, maxDepth, options }, this);
     this.#pending.set(id, pending);
     const expiresAt = performance.now() + options.timeoutMs;
     channel
-      .send({ kind: 'request', id, method, json, expiresAt, ...(headers ? { headers } : {}) })
+      .send({ kind: 'request', id, method, json, expiresAt, headers })
       .catch((error: RuntimeError) => pending.fail(error));
     return pending.answer;
   }
@@ -167,6 +167,7 @@ export class Peer implements ChannelSink {
     for (const pending of [...this.#pending.values()]) {
       pending.fail(died(this.#options.server, pending.facts.method, end));
     }
+    this.#alarm.stop();
     this.#options.onDown(end);
   }
 
@@ -174,10 +175,17 @@ export class Peer implements ChannelSink {
     return this.#options.onRenew();
   }
 
-  #leave(channel: MessageChannel, pending: PendingRequest, outcome: Outcome): Delivery {
+  /** For the requests themselves. */
+  wake(at: number): void {
+    this.#alarm.by(at);
+  }
+
+  /** For the requests themselves. */
+  leave(pending: PendingRequest, outcome: Outcome): Delivery {
     const { id, method } = pending.facts;
     this.#pending.delete(id);
-    const delivery = channel.release(id, outcome === 'answered');
+    // It was sent over this channel: there is never another.
+    const delivery = this.#channel?.release(id, outcome === 'answered') ?? 'unsent';
     // The specification forbids to cancel `initialize`.
     if (outcome === 'abandoned' && delivery !== 'unsent' && method !== 'initialize') {
       const reason = pending.facts.options.signal.aborted
@@ -186,6 +194,12 @@ export class Peer implements ChannelSink {
       void this.notify('notifications/cancelled', { requestId: id, reason });
     }
     return delivery;
+  }
+
+  #lookAtAll(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const pending of this.#pending.values()) next = Math.min(next, pending.look());
+    return next;
   }
 
   #take(id: unknown): PendingRequest | undefined {
@@ -273,18 +287,6 @@ export class Peer implements ChannelSink {
       );
     }
   }
-}
-
-/** The caller's `_meta` with our own progress token, or without any. */
-function withMeta(
-  params: Readonly<Record<string, unknown>> | undefined,
-  { meta, onProgress, maxTimeoutMs }: RequestOptions,
-  id: number,
-): Readonly<Record<string, unknown>> | undefined {
-  const wantsProgress = onProgress !== undefined || maxTimeoutMs !== undefined;
-  if (!meta && !wantsProgress) return params;
-  const { progressToken: _theirs, ...rest } = meta ?? {};
-  return { ...params, _meta: { ...rest, ...(wantsProgress ? { progressToken: id } : {}) } };
 }
 
 function isBlank(bytes: Buffer): boolean {

@@ -11,8 +11,14 @@ export interface PendingFacts {
   /** Deepest nesting the asker can stand; lists look at each tool by themselves. */
   readonly maxDepth: number;
   readonly options: RequestOptions;
-  /** Called once, before the promise settles; says how far the request got. */
-  readonly leave: (pending: PendingRequest, outcome: Outcome) => Delivery;
+}
+
+/** Where requests wait. */
+export interface WaitingRoom {
+  /** Called once for each, before its promise settles; says how far the request got. */
+  leave(pending: PendingRequest, outcome: Outcome): Delivery;
+  /** Calls `look` of all who wait then, or before; ms of performance.now(). */
+  wake(at: number): void;
 }
 
 /** The client's answers may take so long in all; after that the time of the request runs again. */
@@ -26,8 +32,8 @@ export class PendingRequest {
   readonly facts: PendingFacts;
   readonly answer: Promise<Payload>;
   readonly progress: ProgressGate | undefined;
+  readonly #room: WaitingRoom;
   #settled = false;
-  #timer: NodeJS.Timeout;
   readonly #begun = performance.now();
   #extendedUntil = 0;
   /** Questions to the client that are open, since when there are any, and how long there were before. */
@@ -35,21 +41,36 @@ export class PendingRequest {
   #askedAt = 0;
   #pausedMs = 0;
   #lastProgress = Number.NEGATIVE_INFINITY;
-  readonly #onAbort: () => void;
   #resolve: (payload: Payload) => void = () => {};
   #reject: (error: RuntimeError) => void = () => {};
 
-  constructor(facts: PendingFacts) {
+  constructor(facts: PendingFacts, room: WaitingRoom) {
     this.facts = facts;
+    this.#room = room;
     const { signal, timeoutMs, onProgress } = facts.options;
     this.answer = new Promise<Payload>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
     this.progress = onProgress && new ProgressGate(onProgress);
-    this.#timer = setTimeout(() => this.#onTime(), delayOf(timeoutMs));
-    this.#onAbort = () => this.#abandon(() => cancelled(facts.server, facts.method, signal.reason));
-    signal.addEventListener('abort', this.#onAbort, { once: true });
+    room.wake(this.#begun + timeoutMs);
+    signal.addEventListener('abort', this, { once: true });
+  }
+
+  /** Its caller withdrew it. */
+  handleEvent(): void {
+    const { server, method, options } = this.facts;
+    this.#abandon(() => cancelled(server, method, options.signal.reason));
+  }
+
+  /** Gives up when its time is over. @returns when to look again, ms of performance.now(). */
+  look(): number {
+    if (this.#settled) return Number.POSITIVE_INFINITY;
+    const left = this.#left() + this.#spare();
+    // Timers ring up to a millisecond early.
+    if (left > 1) return performance.now() + left;
+    this.#abandon((delivery) => this.#timeout(delivery));
+    return Number.POSITIVE_INFINITY;
   }
 
   /** A progress report for it came; not yet trusted. */
@@ -71,13 +92,12 @@ export class PendingRequest {
   pause(): () => void {
     if (this.#questions === 0) this.#askedAt = performance.now();
     this.#questions += 1;
-    this.#arm();
     return () => {
       const paused = this.#paused();
       this.#questions -= 1;
       if (this.#questions > 0) return;
       this.#pausedMs = paused;
-      this.#arm();
+      if (!this.#settled) this.#room.wake(performance.now() + this.#left());
     };
   }
 
@@ -106,19 +126,9 @@ export class PendingRequest {
     return due + this.#paused() - performance.now();
   }
 
-  /** While the client is asked the timer stands where the time for that is over too. */
-  #arm(): void {
-    if (this.#settled) return;
-    clearTimeout(this.#timer);
-    const spare = this.#questions > 0 ? MAX_PAUSED_MS - this.#paused() : 0;
-    this.#timer = setTimeout(() => this.#onTime(), delayOf(this.#left() + spare));
-  }
-
-  /** The timer is not set anew by each of thousands of reports: it looks when it rings. */
-  #onTime(): void {
-    // Timers ring up to a millisecond early.
-    if (this.#left() > 1) this.#arm();
-    else this.#abandon((delivery) => this.#timeout(delivery));
+  /** While the client is asked, what is left of the time for that counts too. */
+  #spare(): number {
+    return this.#questions > 0 ? MAX_PAUSED_MS - this.#paused() : 0;
   }
 
   #abandon(error: (delivery: Delivery) => RuntimeError): void {
@@ -130,10 +140,9 @@ export class PendingRequest {
   #settle(outcome: Outcome): Delivery | undefined {
     if (this.#settled) return undefined;
     this.#settled = true;
-    clearTimeout(this.#timer);
-    this.facts.options.signal.removeEventListener('abort', this.#onAbort);
+    this.facts.options.signal.removeEventListener('abort', this);
     this.progress?.close();
-    return this.facts.leave(this, outcome);
+    return this.#room.leave(this, outcome);
   }
 
   #timeout(delivery: Delivery): RuntimeError {
@@ -171,9 +180,4 @@ export function cancelled(server: string, method: string, reason: unknown): Runt
     data: { server, method },
     cause: reason,
   });
-}
-
-/** Node takes a longer delay for 1 ms. */
-function delayOf(ms: number): number {
-  return Math.min(Math.max(ms, 0), 2 ** 31 - 1);
 }

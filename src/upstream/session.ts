@@ -71,7 +71,8 @@ export class Session implements UpstreamSession {
     params: Readonly<Record<string, unknown>> | undefined,
     options: RequestOptions,
   ): Promise<Payload> {
-    return this.#peer.request(method, params, { ...options, meta: withoutEnvelope(options.meta) });
+    const plain = options.meta === undefined ? options : { ...options, meta: withoutEnvelope(options.meta) };
+    return this.#peer.request(method, params, plain);
   }
 
   tell(method: string): Promise<void> {

@@ -31,7 +31,7 @@ const journal = (maxBytes = 1_000_000) =>
     },
   });
 async function write(count: number, into = journal(), word = 'call'): Promise<Journal> {
-  for (let n = 0; n < count; n += 1) into.add(() => ({ event: word, at: Date.now(), number: n }));
+  for (let n = 0; n < count; n += 1) into.add(() => ({ event: word, at: Date.now(), facts: { number: n } }));
   await into.flush();
   return into;
 }

@@ -1,4 +1,4 @@
-import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic-file.js';
 import { withFileLock } from '../file-lock.js';
@@ -8,7 +8,6 @@ import {
   HEAD_FILE,
   type Head,
   hashOf,
-  type JournalRecord,
   type Line,
   LOCK_FILE,
   ORIGIN,
@@ -17,11 +16,12 @@ import {
 } from './record.js';
 import { journalFiles } from './verify.js';
 
-/** What is to be written; number, time and hash are the journal's. */
+/** What is to be written; number and hash are the journal's. */
 export interface Entry {
   readonly event: string;
+  /** Ms since the epoch. */
   readonly at: number;
-  readonly [key: string]: unknown;
+  readonly facts: Readonly<Record<string, unknown>>;
 }
 
 export interface JournalOptions {
@@ -99,27 +99,27 @@ export class Journal {
     let file = await open(join(directory, head.last), 'a', 0o600);
     try {
       const entries = [...extra, ...batch.map((entry) => entry())];
-      if (lost > 0) entries.push({ event: 'lost', at: Date.now(), records: lost });
+      if (lost > 0) entries.push(own('lost', { records: lost }));
       let text = '';
+      let { n, hash } = head;
       const put = (entry: Entry) => {
-        const { at, event, ...rest } = entry;
-        const record: JournalRecord = { n: head.n + 1, t: new Date(at).toISOString(), event, ...rest };
-        const json = JSON.stringify(record);
-        const hash = hashOf(head.hash, json);
-        head = { ...head, n: record.n, hash };
+        n += 1;
+        const json = recordJson(n, entry);
+        hash = hashOf(hash, json);
         text += `${hash} ${json}\n`;
       };
       for (const entry of entries) {
         if (size + text.length >= maxBytes / FILES) {
           await file.appendFile(text);
           await file.close();
-          ({ head, file } = await this.#rotate(head));
+          ({ head, file } = await this.#rotate({ ...head, n, hash }));
           text = '';
           size = 0;
-          put({ event: 'continues', at: Date.now(), after: head.hash });
+          put(own('continues', { after: hash }));
         }
         put(entry);
       }
+      head = { ...head, n, hash };
       await file.appendFile(text);
       ({ size } = await file.stat());
     } finally {
@@ -143,20 +143,21 @@ export class Journal {
       if (head.n === 0) return { head, extra: [], size: 0 };
       const next = { ...head, first: fileName(Number.parseInt(head.last, 10) + 1) };
       const extra = [
-        { event: 'continues', at: Date.now(), after: head.hash },
+        own('continues', { after: head.hash }),
         broken(`all files up to record ${head.n} were gone`),
       ];
       return { head: { ...next, last: next.first }, extra, size: 0 };
     }
     const path = join(directory, last);
+    // As this process left it.
+    if (this.#end?.head.last === last && this.#end.size === (await stat(path)).size)
+      return { head: this.#end.head, extra: [], size: this.#end.size };
     const { line, size, whole } = await tailOf(path);
-    if (this.#end?.head.last === last && this.#end.size === size)
-      return { head: this.#end.head, extra: [], size };
     const extra: Entry[] = [];
     if (!whole) {
       const file = await open(path, 'a', 0o600);
       await file.appendFile('\n').finally(() => file.close());
-      extra.push({ event: 'torn', at: Date.now() });
+      extra.push(own('torn', {}));
     }
     const found = { n: line?.record.n ?? 0, hash: line?.hash ?? ORIGIN };
     if (!noted) extra.push(broken('the note of where it ended was gone'));
@@ -185,11 +186,16 @@ export class Journal {
   }
 }
 
-const broken = (why: string): Entry => ({
-  event: 'broken',
-  at: Date.now(),
-  why: `The journal was changed: ${why}.`,
-});
+/** What the journal says of itself. */
+const own = (event: string, facts: Entry['facts']): Entry => ({ event, at: Date.now(), facts });
+const broken = (why: string): Entry => own('broken', { why: `The journal was changed: ${why}.` });
+
+/** A `JournalRecord` as JSON. Printed piece by piece: to join the objects first took longer than all the rest. */
+function recordJson(n: number, { event, at, facts }: Entry): string {
+  const rest = JSON.stringify(facts);
+  const head = `{"n":${n},"t":"${new Date(at).toISOString()}","event":${JSON.stringify(event)}`;
+  return rest === '{}' ? `${head}}` : `${head},${rest.slice(1)}`;
+}
 
 /** The last line that can be read, and whether the file ends with a whole one. */
 async function tailOf(path: string): Promise<{ line: Line | undefined; size: number; whole: boolean }> {
@@ -200,11 +206,11 @@ async function tailOf(path: string): Promise<{ line: Line | undefined; size: num
     const bytes = Buffer.alloc(size - from);
     await file.read(bytes, 0, bytes.length, from);
     const text = bytes.toString('utf8');
-    const lines = text.split('\n');
-    const line = lines
-      .reverse()
-      .map(parseLine)
-      .find((one) => one !== undefined);
+    let line: Line | undefined;
+    for (const candidate of text.split('\n').reverse()) {
+      line = parseLine(candidate);
+      if (line !== undefined) break;
+    }
     return { line, size, whole: size === 0 || text.endsWith('\n') };
   } finally {
     await file.close();
