@@ -1,71 +1,104 @@
-// Streamable HTTP: a call of server-everything behind our front-end, against the same server with the HTTP of the SDK.
+// Streamable HTTP: a call through our front-end and engine against the HTTP server of the SDK, which is that of
+// server-everything. Behind ours stands the bare upstream, so that what is compared are two ways over HTTP; in the last row
+// server-everything itself stands there, over stdio, and its own time is in the sum.
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
-import { connectHttp } from './lib/http-client.mjs';
 import { cpu, latencies, micros, quantile, ratio, throughput } from './lib/measure.mjs';
-import { everything, place } from './lib/place.mjs';
+import { bare, everything, place } from './lib/place.mjs';
+import { connectRawHttp } from './lib/raw-http-client.mjs';
+
+const WAYS = {
+  embedded: { flags: ['--engine', 'embedded'], env: {} },
+  socket: { flags: [], env: { ENGINE_LINK: 'socket' } },
+  zeromq: { flags: [], env: { ENGINE_LINK: 'zeromq' } },
+};
+const SOCKETS = 64;
 
 export async function run({ quick = false } = {}) {
-  const rounds = quick ? 2 : 5;
-  const here = await place({ everything });
-  const ports = await freePorts(2);
-  const started = [
-    start([everything, 'streamableHttp'], { PORT: String(ports[0]) }),
-    start([here.bin, 'serve', '--transport', 'streamable-http', '--port', String(ports[1])], here.env),
-  ];
+  const sides = { sdk: await sdkSide() };
+  for (const [name, way] of Object.entries(WAYS)) sides[name] = await ourSide(way);
   try {
-    const [direct, through] = await Promise.all(
-      ports.map((port, n) => connected(`http://127.0.0.1:${port}/mcp`, started[n])),
-    );
-    const ways = {
-      direct: () => direct.call('echo', { message: 'hello' }),
-      through: () =>
-        through.call('execute_tool', {
-          server_name: 'everything',
-          tool_name: 'echo',
-          arguments: { message: 'hello' },
-        }),
-    };
-    for (const way of Object.values(ways)) await throughput(answered(way), 1_000, 8);
-    const { engine } = await here.command('ps');
-    const pids = { direct: [started[0].pid], through: [started[1].pid, engine.pid] };
-    const times = { direct: [], through: [] };
-    const rates = { 16: { direct: [], through: [] }, 64: { direct: [], through: [] } };
-    const cost = { 1: { direct: [], through: [] }, 64: { direct: [], through: [] } };
-    for (let round = 0; round < rounds; round++)
-      for (const [name, way] of Object.entries(ways)) {
-        let before = cpu(pids[name]);
-        times[name].push(...(await latencies(answered(way), 200)));
-        cost[1][name].push(((cpu(pids[name]) - before) / 200) * 1_000);
-        rates[16][name].push(await throughput(answered(way), 500, 16));
-        before = cpu(pids[name]);
-        rates[64][name].push(await throughput(answered(way), 1_000, 64));
-        cost[64][name].push(cpu(pids[name]) - before);
-      }
-    direct.close();
-    through.close();
-    const row = (measure, samples, q, show, target = '') => {
-      const [a, b] = [quantile(samples.direct, q), quantile(samples.through, q)];
-      return { measure, direct: show(a), ours: show(b), ratio: ratio(b, a), target };
-    };
-    const rate = (n) => `${n.toFixed(0)}/s`;
-    const millis = (n) => `${n.toFixed(0)} ms`;
-    return [
-      row('HTTP: echo p50, against the HTTP server of the SDK', times, 0.5, micros, '0.35x'),
-      row('HTTP: echo p95', times, 0.95, micros),
-      row('HTTP: calls/s, 16 in flight', rates[16], 0.5, rate),
-      row('HTTP: calls/s, 64 in flight', rates[64], 0.5, rate, '3x'),
-      row('HTTP: CPU of 1,000 calls, front-end and engine', cost[1], 0.5, millis),
-      row('HTTP: the same, 64 in flight', cost[64], 0.5, millis),
-    ];
+    return await measure(sides, quick ? 2 : 5, quick ? 200 : 500);
   } finally {
-    await Promise.all(started.map(stop));
-    await here.remove();
+    await Promise.all(Object.values(sides).map((side) => side.close()));
   }
 }
 
-const answered = (way) => async () => {
-  const result = await way();
+async function measure(sides, rounds, count) {
+  const ways = Object.entries(sides);
+  const each = () => Object.fromEntries(ways.map(([name]) => [name, []]));
+  const [times, real] = [each(), each()];
+  const rates = { 16: each(), 64: each() };
+  const cost = { 1: each(), 64: each() };
+  // Until the compilers are done, a call costs several times what it does later.
+  for (const [, { call }] of ways) await throughput(call, 10 * count, 16);
+  for (let round = 0; round < rounds; round++)
+    for (const [name, { call, realCall, pids }] of ways) {
+      let before = cpu(pids);
+      times[name].push(...(await latencies(call, count)));
+      cost[1][name].push(((cpu(pids) - before) / count) * 1_000);
+      real[name].push(...(await latencies(realCall, count / 5)));
+      rates[16][name].push(await throughput(call, 2 * count, 16));
+      before = cpu(pids);
+      rates[64][name].push(await throughput(call, 2 * count, 64));
+      cost[64][name].push(((cpu(pids) - before) / (2 * count)) * 1_000);
+    }
+  const row = (name, samples, q, show, target = '') => {
+    const base = quantile(samples.sdk, q);
+    const ours = ways.map(([way]) => {
+      const value = quantile(samples[way], q);
+      return [way, way === 'sdk' ? show(value) : `${show(value)} ${ratio(value, base)}`];
+    });
+    return { measure: `HTTP: ${name}`, ...Object.fromEntries(ours), target };
+  };
+  const rate = (n) => `${n.toFixed(0)}/s`;
+  const millis = (n) => `${n.toFixed(0)} ms`;
+  return [
+    row('echo p50', times, 0.5, micros, '0.35x'),
+    row('echo p95', times, 0.95, micros),
+    row('calls/s, 16 in flight', rates[16], 0.5, rate),
+    row('calls/s, 64 in flight', rates[64], 0.5, rate, '3x'),
+    row('own CPU of 1,000 calls, 1 in flight', cost[1], 0.5, millis),
+    row('own CPU of 1,000 calls, 64 in flight', cost[64], 0.5, millis),
+    row('echo p50, server-everything behind ours', real, 0.5, micros),
+  ];
+}
+
+async function sdkSide() {
+  const port = await freePort();
+  const child = start([everything, 'streamableHttp'], { PORT: String(port) });
+  const client = await connected(`http://127.0.0.1:${port}/mcp`, child);
+  const call = checked(() => client.call('echo', { message: 'hello' }));
+  const close = async () => {
+    client.close();
+    await stop(child);
+  };
+  return { call, realCall: call, pids: [child.pid], close };
+}
+
+async function ourSide({ flags, env }) {
+  const here = await place({ bare, everything }, env);
+  const port = await freePort();
+  const args = ['serve', '--transport', 'streamable-http', '--port', String(port), ...flags];
+  const child = start([here.bin, ...args], here.env);
+  const client = await connected(`http://127.0.0.1:${port}/mcp`, child);
+  const echoOf = (server_name) =>
+    checked(() =>
+      client.call('execute_tool', { server_name, tool_name: 'echo', arguments: { message: 'hello' } }),
+    );
+  const [call, realCall] = [echoOf('bare'), echoOf('everything')];
+  await call();
+  const { engine } = flags.length === 0 ? await here.command('ps') : {};
+  const close = async () => {
+    client.close();
+    await stop(child);
+    await here.remove();
+  };
+  return { call, realCall, pids: [child.pid, ...(engine ? [engine.pid] : [])], close };
+}
+
+const checked = (call) => async () => {
+  const result = await call();
   if (result === undefined || result.isError) throw new Error(`no answer: ${JSON.stringify(result)}`);
 };
 
@@ -87,24 +120,18 @@ const stop = (child) =>
 /** Until the server listens. */
 async function connected(url, child) {
   for (let tries = 0; tries < 200 && child.exitCode === null; tries++) {
-    const client = await connectHttp(url, 64).catch(() => undefined);
+    const client = await connectRawHttp(url, SOCKETS).catch(() => undefined);
     if (client !== undefined) return client;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(`nothing listens at ${url}`);
 }
 
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise((resolve) => {
-          const server = createServer().listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  return ports;
-}
+/** A port that nobody has now. */
+const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
