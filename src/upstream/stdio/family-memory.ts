@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { listProcesses } from './process-table.js';
+import { sharedListing } from './process-table.js';
 
 /**
  * Resident memory in bytes of a process and of everything below it or in its group; undefined where there is no
  * /proc or no such process. Shared pages count once for each process.
  */
 export async function familyMemory(leader: number): Promise<number | undefined> {
-  const all = await listProcesses();
+  const all = await sharedListing();
   const family = new Set(
     all.filter((one) => one.pid === leader || one.group === leader).map((one) => one.pid),
   );

@@ -1,5 +1,6 @@
 import { pid as ownPid } from 'node:process';
 import { sleep } from '../../lib/abort.js';
+import { Breather } from '../../lib/breather.js';
 import { send } from './process-family.js';
 import { environOf, isSameProcess, listProcesses, type ProcessFacts, readProcess } from './process-table.js';
 
@@ -59,9 +60,11 @@ export async function sweepOrphans(markerName: string, options: SweepOptions = {
 async function orphans(name: string, isOurs: NonNullable<SweepOptions['isOurs']>): Promise<ProcessFacts[]> {
   const all = await listProcesses();
   const found = new Map<number, ProcessFacts>();
+  const breather = new Breather();
   for (const one of all) {
     if (one.pid === ownPid || one.zombie) continue;
-    const value = await environOf(one.pid, name);
+    if (breather.isDue) await breather.pause();
+    const value = environOf(one.pid, name);
     if (value !== undefined && (await isOurs(value, one))) found.set(one.pid, one);
   }
   for (let grown = true; grown; ) {

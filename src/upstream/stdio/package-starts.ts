@@ -169,7 +169,7 @@ async function isInstalling(key: string, pid: number): Promise<boolean> {
   if (!all.some((one) => one.pid === pid && !one.zombie)) return false;
   const others = all.filter((one) => one.group === pid && one.pid !== pid && !one.zombie);
   if (!/^np[xm] /.test(key)) return others.length === 0;
-  const events = await Promise.all(others.map((one) => environOf(one.pid, 'npm_lifecycle_event')));
+  const events = others.map((one) => environOf(one.pid, 'npm_lifecycle_event'));
   return !events.includes('npx');
 }
 

@@ -1,5 +1,6 @@
 import { kill, pid as ownPid } from 'node:process';
 import { sleep } from '../../lib/abort.js';
+import { Breather } from '../../lib/breather.js';
 import {
   environOf,
   isSameProcess,
@@ -50,17 +51,14 @@ export class ProcessFamily {
     const reused =
       this.#leaderFacts && all.some((one) => one.pid === this.#leader && one.startedAt !== since);
     const members = new Map<number, ProcessFacts>();
+    const breather = new Breather();
     for (const one of all) {
       if (one.pid === ownPid || one.startedAt < since) continue;
+      if (breather.isDue) await breather.pause();
       const remembered = this.#known.get(one.pid);
       const isLeader = one.pid === this.#leader && one.startedAt === since;
       const inGroup = !reused && (one.group === this.#leader || one.session === this.#leader);
-      if (
-        isLeader ||
-        inGroup ||
-        (remembered && isSameProcess(one, remembered)) ||
-        (await this.#isMarked(one))
-      ) {
+      if (isLeader || inGroup || (remembered && isSameProcess(one, remembered)) || this.#isMarked(one)) {
         members.set(one.pid, one);
         if (!one.zombie) onFound(one);
       }
@@ -153,8 +151,8 @@ export class ProcessFamily {
     }
   }
 
-  async #isMarked({ pid }: ProcessFacts): Promise<boolean> {
-    return (await environOf(pid, this.#marker.name)) === this.#marker.value;
+  #isMarked({ pid }: ProcessFacts): boolean {
+    return environOf(pid, this.#marker.name) === this.#marker.value;
   }
 }
 

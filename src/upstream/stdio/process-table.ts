@@ -70,11 +70,30 @@ export async function listProcesses(): Promise<ProcessFacts[]> {
   return found;
 }
 
-/** The value of one variable in the environment a process was started with; undefined when it has none or is not ours to read. */
-export async function environOf(pid: number, name: string): Promise<string | undefined> {
+let listing: Promise<readonly ProcessFacts[]> | undefined;
+
+/** The same for all who ask while it is being made: for what may be a few milliseconds old. */
+export function sharedListing(): Promise<readonly ProcessFacts[]> {
+  listing ??= listProcesses().finally(() => {
+    listing = undefined;
+  });
+  return listing;
+}
+
+/**
+ * The value of one variable in the environment a process was started with; undefined when it has none or is not ours to
+ * read. At once, for the same reason as above: whoever asks this of many takes a breath in between.
+ */
+export function environOf(pid: number, name: string): string | undefined {
   try {
-    const entries = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0');
-    return entries.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+    const environment = readFileSync(`/proc/${pid}/environ`);
+    const wanted = `${name}=`;
+    for (let at = environment.indexOf(wanted); at >= 0; at = environment.indexOf(wanted, at + 1)) {
+      if (at > 0 && environment[at - 1] !== 0) continue;
+      const end = environment.indexOf(0, at);
+      return environment.toString('utf8', at + wanted.length, end < 0 ? environment.length : end);
+    }
+    return undefined;
   } catch {
     return undefined;
   }
