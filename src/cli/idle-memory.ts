@@ -28,6 +28,7 @@ export function trimWhenIdle(): void {
     if (isLate || (isIdle && footprint() >= held + WORTH_BYTES)) {
       const collect = collector();
       collect();
+      // The young generation shrinks only at the second.
       collect();
       held = footprint();
     }

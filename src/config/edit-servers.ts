@@ -10,6 +10,7 @@ import {
 } from 'jsonc-parser';
 import { RuntimeError } from '../core/errors.js';
 import { canonicalJson } from '../lib/hash.js';
+import { isPlainObject } from '../lib/json-object.js';
 import type { RawEntry } from './import/raw-entry.js';
 
 const BOM = '\uFEFF';
@@ -73,8 +74,8 @@ function serversOf(text: string): Record<string, unknown> {
   const body = text.startsWith(BOM) ? text.slice(1) : text;
   if (body.trim() === '') return {};
   const root: unknown = parse(body, errors, LENIENT);
-  const servers = isRecord(root) ? (root['mcpServers'] ?? root['servers'] ?? {}) : undefined;
-  if (errors.length > 0 || !isRecord(servers))
+  const servers = isPlainObject(root) ? (root['mcpServers'] ?? root['servers'] ?? {}) : undefined;
+  if (errors.length > 0 || !isPlainObject(servers))
     throw new RuntimeError('CONFIG_INVALID', 'The servers file is not valid, so nothing is written to it.', {
       hint: '`mcp-runtime doctor` says where.',
     });
@@ -83,7 +84,7 @@ function serversOf(text: string): Record<string, unknown> {
 
 function keyOf(body: string): 'mcpServers' | 'servers' {
   const root: unknown = parse(body, [], LENIENT);
-  return isRecord(root) && root['mcpServers'] === undefined && root['servers'] !== undefined
+  return isPlainObject(root) && root['mcpServers'] === undefined && root['servers'] !== undefined
     ? 'servers'
     : 'mcpServers';
 }
@@ -146,8 +147,4 @@ function join(before: string, after: string): string {
   return /\n[ \t]*$/.test(before) && /^[ \t]*\r?\n/.test(after)
     ? before.replace(/\r?\n[ \t]*$/, '') + after.replace(/^[ \t]*/, '')
     : before + after;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

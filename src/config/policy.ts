@@ -1,4 +1,5 @@
 import type { Confirm, Policy, PolicyRule } from '../core/policy.js';
+import { isPlainObject } from '../lib/json-object.js';
 import { nearest } from '../lib/nearest.js';
 
 /** A policy as it was written, or all that is wrong with it. Half a policy is none: the missing half may be the lock. */
@@ -17,7 +18,7 @@ const HINTS = ['readOnly', 'destructive'] as const;
 /** Reads `{allow, deny, confirm}`; problems name the place and the nearest word that is known. */
 export function parsePolicy(raw: unknown, scope: Scope): ParsedPolicy {
   const problems: string[] = [];
-  if (!isRecord(raw)) return { policy: undefined, problems: ['the policy must be an object'] };
+  if (!isPlainObject(raw)) return { policy: undefined, problems: ['the policy must be an object'] };
   checkKeys(raw, KEYS, '', problems);
   const list = (key: 'allow' | 'deny') =>
     raw[key] === undefined ? undefined : rulesOf(raw[key], key, scope, problems);
@@ -50,7 +51,7 @@ function ruleOf(raw: unknown, place: string, scope: Scope, problems: string[]): 
     const slash = raw.indexOf('/');
     return slash < 0 ? { server: raw } : { server: raw.slice(0, slash), tool: raw.slice(slash + 1) };
   }
-  if (!isRecord(raw)) {
+  if (!isPlainObject(raw)) {
     problems.push(`${place} must be text or an object`);
     return {};
   }
@@ -83,6 +84,3 @@ function meant(word: string, known: readonly string[]): string {
 
 const given = (policy: Policy): Policy =>
   Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined));
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
 import { RuntimeError } from '../core/errors.js';
 import type { ServerDefinition } from '../core/server.js';
+import { isPlainObject } from '../lib/json-object.js';
 import { type RawServer, resolveServer } from './server-entry.js';
 import type { Environment } from './settings.js';
 
@@ -63,15 +64,15 @@ export function parseServersFile(
     );
   }
   if (root === undefined) return { path, definitions: [], problems: [] };
-  if (!isRecord(root)) return none(`${path}: the file must hold an object with "mcpServers".`);
+  if (!isPlainObject(root)) return none(`${path}: the file must hold an object with "mcpServers".`);
   const servers = root['mcpServers'] ?? root['servers'];
   if (servers === undefined) return none(`${path}: "mcpServers" is missing.`);
-  if (!isRecord(servers)) return none(`${path}: "mcpServers" must be an object of servers by name.`);
+  if (!isPlainObject(servers)) return none(`${path}: "mcpServers" must be an object of servers by name.`);
 
   const definitions: ServerDefinition[] = [];
   const problems: ConfigProblem[] = [];
   for (const [name, entry] of Object.entries(servers)) {
-    if (isRecord(entry) && entry['ignore'] === true) continue;
+    if (isPlainObject(entry) && entry['ignore'] === true) continue;
     const resolved = resolveServer(name, entry as RawServer, options);
     for (const message of resolved.warnings) problems.push({ server: name, message, fatal: false });
     if (resolved.definition) definitions.push(resolved.definition);
@@ -94,6 +95,3 @@ function position(text: string, offset: number): string {
   const line = before.split('\n').length;
   return `${line}:${offset - before.lastIndexOf('\n')}`;
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { Payload } from '../core/payload.js';
 import type { CallToolResult, ContentBlock } from '../core/upstream.js';
 import { Breather } from '../lib/breather.js';
+import { sha256 } from '../lib/hash.js';
 import { describeText } from './describe.js';
 import { Lifted } from './lifted.js';
 import { type Kept, keepLong, liftedFrom } from './long-text.js';
@@ -25,14 +25,13 @@ const HEAD_SHARES = [1 / 4, 1 / 16, 0];
 /**
  * Replaces what is too large for a model's context, and images and sounds of any size, by short descriptions with
  * references. Everything else passes as it came; a result that needs nothing is given back as the same object, and one
- * with fewer bytes than the limit has tokens is not even parsed. Never throws for want of storage: the call has had
+ * of which `needsNothing` says so need not be brought here at all. Never throws for want of storage: the call has had
  * its effects already, so what cannot be kept is cut and marked.
  */
 export async function offloadResult(
   payload: Payload<CallToolResult>,
   keeper: Keeper,
 ): Promise<Payload<CallToolResult>> {
-  if (needsNothing(payload, keeper.maxTokens)) return payload;
   const lifted = Lifted.from(payload.bytes, liftedFrom(keeper.maxTokens));
   const result = lifted ? withLongStrings(lifted) : payload.value;
   if (typeof result !== 'object' || result === null) return payload;
@@ -195,15 +194,14 @@ async function replaceStructured(
 /** The ways in which servers print their structuredContent; any other text is kept by itself. */
 function saysTheSame(kept: Kept, structured: unknown, json: string): boolean {
   if ('lost' in kept) return false;
-  const { bytes, sha256 } = kept.ref;
+  const { bytes, sha256: hash } = kept.ref;
   for (const print of [
     () => json,
     () => JSON.stringify(structured, null, 2),
     () => JSON.stringify(structured, null, 4),
   ]) {
     const text = print();
-    if (Buffer.byteLength(text) === bytes && createHash('sha256').update(text).digest('hex') === sha256)
-      return true;
+    if (Buffer.byteLength(text) === bytes && sha256(text) === hash) return true;
   }
   return false;
 }

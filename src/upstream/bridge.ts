@@ -1,5 +1,6 @@
 import type { ClientLink } from '../core/client-link.js';
 import { deadline, untilAborted } from '../lib/abort.js';
+import { isPlainObject } from '../lib/json-object.js';
 import type { Owner } from './owner.js';
 
 /** How long a client may take for an answer, ms, where nothing else is said. */
@@ -82,8 +83,8 @@ function whatIsMissing(
   { capabilities }: ClientLink,
 ): object | undefined {
   const declared = capabilities[capability];
-  if (!isRecord(declared)) return rpcError(METHOD_NOT_FOUND, `The client did not declare ${capability}`);
-  const given = isRecord(params) ? params : {};
+  if (!isPlainObject(declared)) return rpcError(METHOD_NOT_FOUND, `The client did not declare ${capability}`);
+  const given = isPlainObject(params) ? params : {};
   if (capability === 'elicitation') {
     // Before 2025-11-25 the capability had no parts and meant forms.
     const mode = given['mode'] ?? 'form';
@@ -101,6 +102,3 @@ function whatIsMissing(
 }
 
 const rpcError = (code: number, message: string): object => ({ code, message });
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

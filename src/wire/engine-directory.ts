@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readdir, unlink } from 'node:fs/promises';
 import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { sha256 } from '../lib/hash.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 
 /** The kernel takes 107 bytes of a socket's path, macOS 103. */
@@ -40,10 +41,7 @@ export async function openEngineDirectory(options: EngineDirectoryOptions): Prom
   await ensurePrivateDir(options.home);
   await ensurePrivateDir(dir);
   const fits = (path: string) => Buffer.byteLength(path) <= MAX_PATH_BYTES;
-  const tag = createHash('sha256')
-    .update(`${process.geteuid?.() ?? -1}\0${dir}`)
-    .digest('hex')
-    .slice(0, 16);
+  const tag = sha256(`${process.geteuid?.() ?? -1}\0${dir}`).slice(0, 16);
   const places = [dir];
   for (const base of [options.runtimeDir, options.tmp ?? tmpdir()])
     if (base !== undefined && base !== '') places.push(join(base, `mcp-runtime-${tag}`));

@@ -1,3 +1,4 @@
+import { isPlainObject } from '../../lib/json-object.js';
 import { splitIdentifiers } from './tokenize.js';
 
 /** What search knows of a tool. `server` and `tool` together are its identity. */
@@ -63,17 +64,13 @@ function split(text: string, most: number): string {
 }
 
 function readSchema(schema: unknown, found: { names: string[]; texts: string[] }, depth: number): void {
-  if (depth > DEEPEST || !isRecord(schema) || !isRecord(schema['properties'])) return;
+  if (depth > DEEPEST || !isPlainObject(schema) || !isPlainObject(schema['properties'])) return;
   for (const [name, property] of Object.entries(schema['properties'])) {
     if (found.names.length >= MOST_PARAMETERS) return;
     found.names.push(name);
-    if (!isRecord(property)) continue;
+    if (!isPlainObject(property)) continue;
     if (typeof property['description'] === 'string') found.texts.push(property['description'].slice(0, 300));
     readSchema(property, found, depth + 1);
     readSchema(property['items'], found, depth + 1);
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

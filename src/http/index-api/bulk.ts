@@ -1,4 +1,5 @@
 import { RuntimeError } from '../../core/errors.js';
+import { isPlainObject } from '../../lib/json-object.js';
 import { Semaphore } from '../../lib/semaphore.js';
 import type { ServerJson } from './schemas.js';
 import { Failure, ValidationFailure } from './validation.js';
@@ -22,8 +23,8 @@ export function uploadedServers(text: string): [name: string, entry: unknown][] 
   } catch {
     throw new Failure(400, 'The file is not JSON.');
   }
-  const servers = isObject(json) ? json['mcpServers'] : undefined;
-  if (!isObject(servers)) throw new Failure(400, 'The file has no object "mcpServers".');
+  const servers = isPlainObject(json) ? json['mcpServers'] : undefined;
+  if (!isPlainObject(servers)) throw new Failure(400, 'The file has no object "mcpServers".');
   const entries = Object.entries(servers);
   if (entries.length > MAX_SERVERS)
     throw new Failure(
@@ -42,7 +43,7 @@ export async function addBulk(
   return Promise.all(
     servers.map(async ([name, entry]): Promise<BulkResult> => {
       const failed = (message: string) => ({ server_name: name, success: false, message });
-      if (!isObject(entry)) return failed('The entry is no object.');
+      if (!isPlainObject(entry)) return failed('The entry is no object.');
       if (entry['disabled'] === true || entry['ignore'] === true)
         return failed('Left out: it is disabled in the file.');
       using _place = await places.acquire();
@@ -64,8 +65,4 @@ function reasonOf(error: unknown): string {
   if (error instanceof ValidationFailure)
     return error.detail.map(({ loc, msg }) => `${loc.slice(1).join('.') || 'entry'}: ${msg}`).join('; ');
   return error instanceof Failure || error instanceof RuntimeError ? error.message : 'Internal error';
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../lib/hash.js';
 import type { ServerJson, ToolJson } from './schemas.js';
 import type { StoredServer, StoredTool } from './store.js';
 
@@ -82,5 +82,5 @@ function renamed(value: object, names: Readonly<Record<string, string>>): object
 
 /** The same for the same names, and no name joined with another. */
 function idOf(names: readonly string[]): string {
-  return createHash('sha256').update(JSON.stringify(names)).digest('hex').slice(0, 32);
+  return sha256(JSON.stringify(names)).slice(0, 32);
 }
