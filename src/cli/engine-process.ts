@@ -3,7 +3,7 @@ import { RuntimeError } from '../core/errors.js';
 import { createLogger } from '../lib/log.js';
 import type { ServerKey } from '../wire/curve.js';
 import { type HostedEngine, hostEngine } from '../wire/engine-host.js';
-import { letYoungGrow } from './boot/young-generation.js';
+import { collectSeldom, letYoungGrow } from './boot/young-generation.js';
 import { type ComposedEngine, composeEngine } from './compose.js';
 import { forgetAllocator } from './engine-allocator.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
@@ -76,6 +76,7 @@ export async function runEngine(flags: EngineFlags): Promise<number> {
     logger.info({ pid: process.pid, home: settings.home, addresses: hosted.addresses }, 'the engine runs');
     engine?.learnInBackground();
     letYoungGrow();
+    collectSeldom();
     trimWhenIdle();
     let looking: NodeJS.Timeout | undefined;
     const idle = new Promise<'idle'>((resolve) => {

@@ -15,7 +15,7 @@ import type { RuntimePort } from '../operations/table.js';
 import type { EngineDescriptor } from '../wire/engine-descriptor.js';
 import type { EngineDirectory } from '../wire/engine-directory.js';
 import type { EngineStart } from '../wire/engine-start.js';
-import { letYoungGrow } from './boot/young-generation.js';
+import { collectSeldom, letYoungGrow } from './boot/young-generation.js';
 import { withAllocator } from './engine-allocator.js';
 import { closeInherited } from './inherited-descriptors.js';
 import { MARKER } from './marker.js';
@@ -143,6 +143,7 @@ export async function openRemote(
  */
 export async function openEmbedded(options: OpenOptions, unusable?: string): Promise<RuntimeHandle> {
   letYoungGrow();
+  collectSeldom();
   const { composeEngine } = await import('./compose.js');
   closeInherited();
   const { settings } = options;
