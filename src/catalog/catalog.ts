@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { RuntimeError } from '../core/errors.js';
 import type { KnownServer, ListedTool, ServerIdentity, ServerProblem } from '../core/server.js';
 import { sha256 } from '../lib/hash.js';
@@ -85,7 +86,8 @@ export class Catalog {
   }
 
   /**
-   * Makes these the known servers; what is the same object as before is passed over.
+   * Makes these the known servers. What says the same as before is passed over, unless it may be out of date: each save of the
+   * servers file brings all of them again, and to take one in anew costs a millisecond and two writes.
    * @returns which went, which now start differently, and of which other tools are known than before.
    */
   setDefinitions(definitions: readonly KnownServer[]): {
@@ -100,8 +102,10 @@ export class Catalog {
     for (const name of removed) this.#forget(name);
     for (const definition of definitions) {
       const { name } = definition;
-      const before = this.#entries.get(name)?.definition;
+      const entry = this.#entries.get(name);
+      const before = entry?.definition;
       if (before === definition) continue;
+      if (entry && isGood(entry) && isDeepStrictEqual(before, definition)) continue;
       if (before && definitionHash(before) !== definitionHash(definition)) changed.push(name);
       const { learnt, origin, state } = this.#remembered(definition);
       if (this.#put(definition, learnt, origin, state)) updated.push(name);
@@ -281,6 +285,10 @@ export class Catalog {
     this.#search.removeServer(name);
   }
 }
+
+/** Its tools are those of this definition, and nothing went wrong since. */
+const isGood = ({ learntAt, stale, problem }: CatalogEntry): boolean =>
+  learntAt !== undefined && stale === undefined && problem === undefined;
 
 const sameReasons = (one: CatalogEntry['withheld'], other: CatalogEntry['withheld']): boolean =>
   one.size === other.size && [...one].every(([tool, why]) => other.get(tool) === why);
