@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { cutOut } from '../lib/pieces.js';
 import { JsonString, longStrings } from './json-string.js';
 
 /**
@@ -15,8 +16,9 @@ export class Lifted {
   }
 
   /** @returns undefined when no value in it is a string of more than so many bytes. Throws SyntaxError. */
-  static from(json: Uint8Array, longerThan: number): Lifted | undefined {
-    const found = json.byteLength > longerThan ? longStrings(json, longerThan) : undefined;
+  static from(json: readonly Uint8Array[], longerThan: number): Lifted | undefined {
+    const bytes = json.reduce((sum, piece) => sum + piece.byteLength, 0);
+    const found = bytes > longerThan ? longStrings(json, longerThan) : undefined;
     if (!found || found.length === 0) return undefined;
     const tag = randomUUID();
     const pieces: Uint8Array[] = [];
@@ -24,11 +26,11 @@ export class Lifted {
     let at = 0;
     for (const [index, { start, end }] of found.entries()) {
       const word = `${tag}-${index}`;
-      strings.set(word, new JsonString(json, start, end));
-      pieces.push(json.subarray(at, start), Buffer.from(word));
+      strings.set(word, new JsonString(cutOut(json, start, end)));
+      pieces.push(...cutOut(json, at, start), Buffer.from(word));
       at = end;
     }
-    pieces.push(json.subarray(at));
+    pieces.push(...cutOut(json, at, bytes));
     return new Lifted(JSON.parse(Buffer.concat(pieces).toString('utf8')), strings);
   }
 

@@ -32,7 +32,7 @@ export async function offloadResult(
   payload: Payload<CallToolResult>,
   keeper: Keeper,
 ): Promise<Payload<CallToolResult>> {
-  const lifted = Lifted.from(payload.bytes, liftedFrom(keeper.maxTokens));
+  const lifted = Lifted.from(payload.pieces, liftedFrom(keeper.maxTokens));
   const result = lifted ? withLongStrings(lifted) : payload.value;
   if (typeof result !== 'object' || result === null) return payload;
   try {

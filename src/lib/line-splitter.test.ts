@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import { cut } from '../../test/support/cut.js';
 import { LineSplitter, type LongLine } from './line-splitter.js';
 
 function split(
@@ -14,11 +15,6 @@ function split(
   });
   for (const chunk of chunks) splitter.push(chunk);
   return { lines, long, unfinished: splitter.unfinished };
-}
-
-function cut(bytes: Buffer, at: readonly number[]): Buffer[] {
-  const places = [...new Set(at.map((place) => place % (bytes.byteLength + 1)))].sort((a, b) => a - b);
-  return [0, ...places].map((from, index) => bytes.subarray(from, places[index] ?? bytes.byteLength));
 }
 
 describe('LineSplitter', () => {
@@ -47,6 +43,25 @@ describe('LineSplitter', () => {
     expect(long[0]?.bytes).toBe(line.length);
     expect(long[0]?.head.toString()).toMatch(/^headx+$/);
     expect(long[0]?.tail.toString()).toMatch(/^x+tail$/);
+  });
+
+  it('does not join a long line for who can do with its pieces', () => {
+    const told: { line: Buffer[]; whole: string[] } = { line: [], whole: [] };
+    const splitter = new LineSplitter(1e6, {
+      line: (line) => told.whole.push(line.toString()),
+      pieces: (line) => told.line.push(...line),
+      tooLong: () => {},
+    });
+    const chunks = [
+      ...Array<Buffer>(5).fill(Buffer.alloc(64 * 1_024, 0x61)),
+      Buffer.from('b\nshort'),
+      Buffer.from('er\n'),
+    ];
+    for (const chunk of chunks) splitter.push(chunk);
+    expect(told.line).toHaveLength(6);
+    expect(told.line[0]?.buffer).toBe(chunks[0]?.buffer);
+    expect(told.line.at(-1)?.toString()).toBe('b');
+    expect(told.whole).toEqual(['shorter']);
   });
 
   it('is linear in bytes: each is copied once', () => {

@@ -1,5 +1,6 @@
 import type { ClosePace, SessionEnd } from '../core/upstream.js';
 import type { LongLine } from '../lib/line-splitter.js';
+import type { Bytes } from '../lib/pieces.js';
 
 /** One message on its way to the upstream, already JSON without a line feed in it. */
 export interface Outgoing {
@@ -24,7 +25,7 @@ export interface ChannelSink {
    * One whole message as it came.
    * @param of the request on whose stream it came, where the transport knows that.
    */
-  message(bytes: Buffer, of?: number): void;
+  message(bytes: Bytes, of?: number): void;
   /** A message above the limit; it was not kept. */
   tooLong(line: LongLine): void;
   /** No further message will come: called once, at once, while what was started may still be ending. */

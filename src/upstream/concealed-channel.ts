@@ -1,10 +1,11 @@
+import { oneOf } from '../lib/pieces.js';
 import type { ChannelSink, MessageChannel } from './channel.js';
 import type { Concealer } from './conceal.js';
 
 /** What comes from a server, without what it must not repeat: before anybody reads, keeps or passes it on. */
 export function concealedSink(sink: ChannelSink, conceal: Concealer): ChannelSink {
   return {
-    message: (bytes, of) => sink.message(conceal.bytes(bytes), of),
+    message: (bytes, of) => sink.message(conceal.bytes(oneOf(bytes)), of),
     tooLong: ({ head, tail, bytes }) =>
       sink.tooLong({ head: conceal.bytes(head), tail: conceal.bytes(tail), bytes }),
     down: (end) => sink.down(conceal.end(end)),

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cut } from '../../test/support/cut.js';
 import { type MemberName, memberNames, scanMessage } from './json-scan.js';
 
 const encode = (text: string) => Buffer.from(text, 'utf8');
@@ -12,9 +13,14 @@ function parsed(text: string): { ok: boolean; value?: unknown } {
   }
 }
 
-function expectSame(text: string): void {
+/** Each byte in a piece of its own. */
+const crumbs = (bytes: Buffer) => Array.from(bytes, (_, at) => bytes.subarray(at, at + 1));
+
+function expectSame(text: string, at: readonly number[] = []): void {
   const bytes = encode(text);
   const scan = scanMessage(bytes);
+  expect(scanMessage(cut(bytes, at)), text).toEqual(scan);
+  expect(scanMessage(crumbs(bytes)), text).toEqual(scan);
   const { ok, value } = parsed(text);
   expect(scan.valid, text).toBe(ok);
   if (!ok) return;
@@ -32,6 +38,7 @@ function expectSame(text: string): void {
   }
 }
 
+const cuts = fc.array(fc.nat(), { maxLength: 6 });
 const space = fc.string({ unit: fc.constantFrom(' ', '\t', '\n', '\r'), maxLength: 3 });
 const key = fc.oneof(
   fc.constantFrom(...memberNames),
@@ -50,11 +57,11 @@ const wildObject = fc
 
 describe('scanMessage', () => {
   it('agrees with JSON.parse on any JSON', () => {
-    fc.assert(fc.property(fc.json({ maxDepth: 6 }), expectSame), { numRuns: 500 });
+    fc.assert(fc.property(fc.json({ maxDepth: 6 }), cuts, expectSame), { numRuns: 500 });
   });
 
   it('agrees with JSON.parse on objects in every spelling', () => {
-    fc.assert(fc.property(wildObject, expectSame), { numRuns: 2_000 });
+    fc.assert(fc.property(wildObject, cuts, expectSame), { numRuns: 2_000 });
   });
 
   it('agrees with JSON.parse on text that was damaged', () => {
@@ -82,9 +89,9 @@ describe('scanMessage', () => {
       ),
     );
     fc.assert(
-      fc.property(damage, fc.boolean(), ([text, where, by], replace) => {
+      fc.property(damage, fc.boolean(), cuts, ([text, where, by], replace, places) => {
         const at = where % (text.length + 1);
-        expectSame(text.slice(0, at) + by + text.slice(replace ? at + 1 : at));
+        expectSame(text.slice(0, at) + by + text.slice(replace ? at + 1 : at), places);
       }),
       { numRuns: 4_000 },
     );
@@ -116,7 +123,7 @@ describe('scanMessage', () => {
     '{}{}',
     '\ufeff{}',
     '\u00a0{}',
-  ])('agrees on %j', expectSame);
+  ])('agrees on %j', (text) => expectSame(text));
 
   it('agrees with JSON.parse on long texts, wherever they lie in memory', () => {
     const piece = fc.oneof(
@@ -128,11 +135,12 @@ describe('scanMessage', () => {
     );
     const body = fc.array(piece, { minLength: 100, maxLength: 300 }).map((pieces) => pieces.join(''));
     fc.assert(
-      fc.property(body, fc.nat(7), fc.boolean(), (text, offset, closed) => {
+      fc.property(body, fc.nat(7), fc.boolean(), cuts, (text, offset, closed, at) => {
         const json = `{"result":"${text}${closed ? '"}' : ''}`;
         const bytes = Buffer.concat([Buffer.alloc(offset), encode(json)]);
-        const shifted = new Uint8Array(bytes.buffer, bytes.byteOffset + offset, bytes.byteLength - offset);
-        expect(scanMessage(shifted).valid).toBe(parsed(json).ok);
+        const scan = scanMessage(bytes.subarray(offset));
+        expect(scan.valid).toBe(parsed(json).ok);
+        expect(scanMessage(cut(bytes.subarray(offset), at))).toEqual(scan);
       }),
       { numRuns: 1_500 },
     );
@@ -148,6 +156,16 @@ describe('scanMessage', () => {
         }
     },
   );
+
+  it('finds the end of a text wherever its pieces are cut', () => {
+    for (const special of ['\\"', '\\u00e9', '\\\\', '\\u00', '\\', '\\x', '漢', '\u0001', '']) {
+      const bytes = encode(`{"id":"${'a'.repeat(600)}${special}${'b'.repeat(600)}","result":{}}`);
+      const scan = scanMessage(bytes);
+      for (let at = 590; at < 630; at += 1)
+        for (let then = at; then < at + 8; then += 1)
+          expect(scanMessage(cut(bytes, [at, then])), `${special} ${at} ${then}`).toEqual(scan);
+    }
+  });
 
   it('measures the nesting without recursion', () => {
     expect(scanMessage(encode('7')).depth).toBe(0);

@@ -1,4 +1,5 @@
-import { endOfString, wordsOf } from './json-text.js';
+import { type Bytes, oneOf } from '../lib/pieces.js';
+import { endOfRest, endOfString, INVALID, wordsOf } from './json-text.js';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -8,7 +9,7 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
-/** A value's place in the bytes: from `start` up to but not including `end`. */
+/** A value's place in all of the bytes: from `start` up to but not including `end`. */
 export interface Span {
   readonly start: number;
   readonly end: number;
@@ -34,34 +35,41 @@ export interface Scan {
 /**
  * Reads a JSON text without building it: checks the whole grammar, measures the nesting and notes where the members
  * of a JSON-RPC message stand, in any order. So a large result is passed on as the bytes that came, and yet nothing
- * that is not JSON is ever passed on. No recursion: nesting costs a byte a level.
+ * that is not JSON is ever passed on. No recursion: nesting costs a byte a level. Of several pieces one is read after the
+ * other; whatever is cut between two of them is the same as whole.
  */
-export function scanMessage(bytes: Uint8Array): Scan {
+export function scanMessage(bytes: Bytes): Scan {
   return new Scanner(bytes).run();
 }
 
 class Scanner {
-  readonly #bytes: Uint8Array;
-  readonly #length: number;
+  readonly #all: Bytes;
+  /** The piece that is being read, and how many came before it. */
+  #bytes: Buffer;
+  #length: number;
+  #piece = 0;
+  /** Bytes before this piece. */
+  #base = 0;
   readonly #members: Partial<Record<MemberName, Span>> = {};
   #at = 0;
   #stack = new Uint8Array(64);
   #depth = 0;
   #deepest = 0;
   /** The bytes again as words, for long texts. */
-  readonly #words: DataView | undefined;
+  #words: DataView | undefined;
   #key: MemberName | undefined;
   #valueStart = 0;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#length = bytes.byteLength;
-    this.#words = wordsOf(bytes);
+  constructor(all: Bytes) {
+    const first = Buffer.isBuffer(all) ? all : (all[0] ?? Buffer.alloc(0));
+    this.#all = all;
+    this.#bytes = first;
+    this.#length = first.byteLength;
+    this.#words = wordsOf(first);
   }
 
   run(): Scan {
-    this.#space();
-    const first = this.#bytes[this.#at];
+    const first = this.#space();
     const valid = this.#text();
     return {
       valid,
@@ -74,19 +82,17 @@ class Scanner {
   #text(): boolean {
     for (;;) {
       // Here a value begins.
-      const byte = this.#bytes[this.#at];
+      const byte = this.#peek();
       if (byte === OPEN_OBJECT) {
         this.#push(byte);
-        this.#space();
-        if (this.#bytes[this.#at] !== CLOSE_OBJECT) {
+        if (this.#space() !== CLOSE_OBJECT) {
           if (!this.#name()) return false;
           continue;
         }
         this.#pop();
       } else if (byte === OPEN_ARRAY) {
         this.#push(byte);
-        this.#space();
-        if (this.#bytes[this.#at] !== CLOSE_ARRAY) continue;
+        if (this.#space() !== CLOSE_ARRAY) continue;
         this.#pop();
       } else if (!this.#scalar(byte)) return false;
       // Here a value has ended; so may those that hold it.
@@ -99,9 +105,8 @@ class Scanner {
   #afterValue(): boolean | undefined {
     for (;;) {
       if (this.#depth === 1) this.#note();
-      this.#space();
-      if (this.#depth === 0) return this.#at === this.#length;
-      const byte = this.#bytes[this.#at];
+      const byte = this.#space();
+      if (this.#depth === 0) return byte === undefined;
       const inObject = this.#stack[this.#depth - 1] === OPEN_OBJECT;
       if (byte === COMMA) {
         this.#at += 1;
@@ -112,6 +117,26 @@ class Scanner {
       if (byte !== (inObject ? CLOSE_OBJECT : CLOSE_ARRAY)) return false;
       this.#pop();
     }
+  }
+
+  /** The byte that comes next, from the next piece where this one is over; undefined at the end of all. */
+  #peek(): number | undefined {
+    return this.#at < this.#length ? this.#bytes[this.#at] : this.#nextPiece();
+  }
+
+  /** Goes on to the next piece that is not empty. @returns its first byte. */
+  #nextPiece(): number | undefined {
+    if (Buffer.isBuffer(this.#all)) return undefined;
+    while (this.#piece + 1 < this.#all.length) {
+      this.#piece += 1;
+      this.#base += this.#length;
+      this.#bytes = this.#all[this.#piece] as Buffer;
+      this.#length = this.#bytes.byteLength;
+      this.#words = wordsOf(this.#bytes);
+      this.#at = 0;
+      if (this.#length > 0) return this.#bytes[0];
+    }
+    return undefined;
   }
 
   #push(opener: number): void {
@@ -134,53 +159,57 @@ class Scanner {
   /** A value directly in the outermost object has ended. */
   #note(): void {
     // A number that ends where the bytes end may have been cut short.
-    if (this.#key === undefined || this.#at === this.#length) return;
-    this.#members[this.#key] = { start: this.#valueStart, end: this.#at };
+    if (this.#key === undefined || this.#peek() === undefined) return;
+    this.#members[this.#key] = { start: this.#valueStart, end: this.#base + this.#at };
     this.#key = undefined;
   }
 
   /** A name in an object, its colon, and the space up to its value. */
   #name(): boolean {
-    const start = this.#at;
-    if (this.#bytes[start] !== QUOTE || !this.#string()) return false;
-    const end = this.#at;
-    this.#space();
-    if (this.#bytes[this.#at] !== COLON) return false;
+    if (this.#peek() !== QUOTE) return false;
+    const isMember = this.#depth === 1;
+    const start = this.#base + this.#at;
+    if (!this.#string()) return false;
+    if (isMember) this.#key = this.#memberName(start, this.#base + this.#at);
+    if (this.#space() !== COLON) return false;
     this.#at += 1;
     this.#space();
-    if (this.#depth === 1) {
-      this.#key = this.#memberName(start, end);
-      this.#valueStart = this.#at;
-    }
+    if (isMember) this.#valueStart = this.#base + this.#at;
     return true;
   }
 
   /** Compared as bytes: a string for every name would be a third of the cost of a short message. */
   #memberName(start: number, end: number): MemberName | undefined {
-    const bytes = this.#bytes;
+    // "jsonrpc" written wholly in \u escapes is the longest spelling of a name that matters here.
+    if (end - start > LONGEST_SPELLING) return undefined;
+    const isHere = start >= this.#base;
+    const bytes = isHere ? this.#bytes : oneOf(this.#all, start, end);
+    const from = isHere ? start - this.#base : 0;
     for (const { name, spelled } of spellings) {
       if (end - start !== spelled.byteLength) continue;
       let same = 0;
-      while (same < spelled.byteLength && bytes[start + same] === spelled[same]) same += 1;
+      while (same < spelled.byteLength && bytes[from + same] === spelled[same]) same += 1;
       if (same === spelled.byteLength) return name;
     }
-    // "jsonrpc" written wholly in \u escapes is the longest spelling of a name that matters here.
-    if (end - start > LONGEST_SPELLING || bytes.subarray(start, end).indexOf(BACKSLASH) < 0) return undefined;
-    const name = JSON.parse(
-      Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8'),
-    );
+    const spelling = bytes.subarray(from, from + end - start);
+    if (spelling.indexOf(BACKSLASH) < 0) return undefined;
+    const name = JSON.parse(spelling.toString('utf8'));
     return memberNames.find((known) => known === name);
   }
 
-  #space(): void {
-    const bytes = this.#bytes;
-    let at = this.#at;
-    while (at < this.#length) {
-      const byte = bytes[at];
-      if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) break;
-      at += 1;
+  /** Goes on behind space, if there is any. @returns the byte there; undefined at the end of all. */
+  #space(): number | undefined {
+    const byte = this.#bytes[this.#at];
+    return byte !== undefined && byte > 0x20 ? byte : this.#skipSpace();
+  }
+
+  #skipSpace(): number | undefined {
+    let byte = this.#peek();
+    while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) {
+      this.#at += 1;
+      byte = this.#peek();
     }
-    this.#at = at;
+    return byte;
   }
 
   #scalar(byte: number | undefined): boolean {
@@ -193,37 +222,46 @@ class Scanner {
 
   #word(word: string): boolean {
     for (let i = 0; i < word.length; i += 1) {
-      if (this.#bytes[this.#at + i] !== word.charCodeAt(i)) return false;
+      if (this.#peek() !== word.charCodeAt(i)) return false;
+      this.#at += 1;
     }
-    this.#at += word.length;
     return true;
   }
 
   #string(): boolean {
-    const end = endOfString(this.#bytes, this.#words, this.#at + 1);
-    if (end < 0) return false;
+    let end = endOfString(this.#bytes, this.#words, this.#at + 1);
+    while (end < INVALID) {
+      if (this.#nextPiece() === undefined) return false;
+      end = endOfRest(this.#bytes, this.#words, end);
+    }
+    if (end === INVALID) return false;
     this.#at = end;
     return true;
   }
 
   #digits(): boolean {
-    const start = this.#at;
-    while (isDigit(this.#bytes[this.#at])) this.#at += 1;
-    return this.#at > start;
+    const start = this.#base + this.#at;
+    do {
+      const bytes = this.#bytes;
+      let at = this.#at;
+      while (isDigit(bytes[at])) at += 1;
+      this.#at = at;
+    } while (this.#at === this.#length && this.#nextPiece() !== undefined);
+    return this.#base + this.#at > start;
   }
 
   #number(): boolean {
-    if (this.#bytes[this.#at] === 0x2d) this.#at += 1;
-    if (this.#bytes[this.#at] === 0x30) this.#at += 1;
+    if (this.#peek() === 0x2d) this.#at += 1;
+    if (this.#peek() === 0x30) this.#at += 1;
     else if (!this.#digits()) return false;
-    if (this.#bytes[this.#at] === 0x2e) {
+    if (this.#peek() === 0x2e) {
       this.#at += 1;
       if (!this.#digits()) return false;
     }
-    const exponent = this.#bytes[this.#at];
+    const exponent = this.#peek();
     if (exponent === 0x65 || exponent === 0x45) {
       this.#at += 1;
-      const sign = this.#bytes[this.#at];
+      const sign = this.#peek();
       if (sign === 0x2b || sign === 0x2d) this.#at += 1;
       if (!this.#digits()) return false;
     }

@@ -6,6 +6,12 @@ const WORDS_FROM = 512;
 const LIKELY_LONG = 8;
 /** Text that is not English is not tried again for so many words. */
 const NOT_ASCII = -64;
+/** No JSON string. */
+export const INVALID = -1;
+/** The bytes ended behind a backslash; below it, behind `\u` and so many digits: -3 to -6. */
+const TORN_ESCAPE = -2;
+/** The bytes ended within the text. */
+const TORN = -7;
 
 /** What `endOfString` reads long texts by; undefined for short ones. */
 export function wordsOf(bytes: Uint8Array): DataView | undefined {
@@ -15,10 +21,21 @@ export function wordsOf(bytes: Uint8Array): DataView | undefined {
 
 /**
  * Checks a JSON string whose opening quote stands right before `from`.
- * @returns the place behind its closing quote, -1 when it is no JSON string.
+ * @returns the place behind its closing quote, else below zero: it is no JSON string, or would go on behind these bytes
+ * (for `endOfRest`).
  */
 export function endOfString(bytes: Uint8Array, words: DataView | undefined, from: number): number {
   return words ? endOfLong(bytes, words, from) : endOfShort(bytes, from);
+}
+
+/**
+ * The same for the bytes that follow.
+ * @param torn what was given for the bytes before them, below `INVALID`.
+ */
+export function endOfRest(bytes: Uint8Array, words: DataView | undefined, torn: number): number {
+  if (torn === TORN) return endOfString(bytes, words, 0);
+  const from = torn === TORN_ESCAPE ? endOfEscape(bytes, 0) : endOfDigits(bytes, 0, TORN_ESCAPE - torn - 1);
+  return from < 0 ? from : endOfString(bytes, words, from);
 }
 
 function endOfShort(bytes: Uint8Array, from: number): number {
@@ -28,13 +45,13 @@ function endOfShort(bytes: Uint8Array, from: number): number {
     const byte = bytes[at] as number;
     at += 1;
     if (byte === QUOTE) return at;
-    if (byte < 0x20) return -1;
+    if (byte < 0x20) return INVALID;
     if (byte === BACKSLASH) {
-      at = endOfEscape(bytes, at);
-      if (at < 0) return -1;
+      at = escapes[bytes[at] as number] === 1 ? at + 1 : endOfEscape(bytes, at);
+      if (at < 0) return at;
     }
   }
-  return -1;
+  return TORN;
 }
 
 /** The same, four bytes at a time: a third to a half of the time. */
@@ -65,9 +82,9 @@ function endOfLong(bytes: Uint8Array, words: DataView, from: number): number {
     const byte = bytes[at] as number;
     at += 1;
     if (byte === QUOTE) return at;
-    if (byte < 0x20) return -1;
-    at = endOfEscape(bytes, at);
-    if (at < 0) return -1;
+    if (byte < 0x20) return INVALID;
+    at = escapes[bytes[at] as number] === 1 ? at + 1 : endOfEscape(bytes, at);
+    if (at < 0) return at;
   }
   return endOfShort(bytes, at);
 }
@@ -97,23 +114,28 @@ function behindAscii(words: DataView, from: number): number {
   return at;
 }
 
-/** Behind the escape whose backslash stands before `at`; -1: there is none such. */
+/** Behind the escape whose backslash stands before `at`, else below zero. */
 function endOfEscape(bytes: Uint8Array, at: number): number {
-  const escaped = bytes[at];
-  if (escaped !== 0x75) return isEscape(escaped) ? at + 1 : -1;
-  for (let i = 1; i <= 4; i += 1) if (!isHex(bytes[at + i])) return -1;
-  return at + 5;
+  if (at >= bytes.byteLength) return TORN_ESCAPE;
+  const escaped = bytes[at] as number;
+  if (escaped === 0x75) return endOfDigits(bytes, at + 1, 0);
+  return escapes[escaped] === 1 ? at + 1 : INVALID;
 }
 
-function isHex(byte: number | undefined): boolean {
-  if (byte === undefined) return false;
+/** Behind the four digits of an escape, of which so many stand before `at`, else below zero. */
+function endOfDigits(bytes: Uint8Array, at: number, had: number): number {
+  for (let digits = had; digits < 4; digits += 1) {
+    const place = at + digits - had;
+    if (place >= bytes.byteLength) return TORN_ESCAPE - 1 - digits;
+    if (!isHex(bytes[place] as number)) return INVALID;
+  }
+  return at + 4 - had;
+}
+
+function isHex(byte: number): boolean {
   return (byte >= 0x30 && byte <= 0x39) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66);
 }
 
 /** What may follow a backslash, `u` aside; a table, since text within text is full of them. */
 const escapes = new Uint8Array(256);
 for (const mark of '"\\/bfnrt') escapes[mark.charCodeAt(0)] = 1;
-
-function isEscape(byte: number | undefined): boolean {
-  return byte !== undefined && escapes[byte] === 1;
-}

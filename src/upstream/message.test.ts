@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Payload } from '../core/payload.js';
+import { cut } from '../../test/support/cut.js';
 import { idOfLongLine, readMessage } from './message.js';
 
 const read = (text: string) => readMessage(Buffer.from(text, 'utf8'));
 
+const cuts = fc.array(fc.nat(), { maxLength: 8 });
 /** Answers as servers print them: members in any order, space anywhere, an id inside the result. */
 const spelled = fc
   .tuple(
@@ -38,7 +39,7 @@ describe('readMessage', () => {
         expect(message.kind).toBe('result');
         if (message.kind !== 'result') return;
         expect(message.id).toEqual(whole['id']);
-        expect(Payload.fromBytes(message.result).value).toEqual(whole['result']);
+        expect(message.result.value).toEqual(whole['result']);
       }),
       { numRuns: 1_500 },
     );
@@ -46,10 +47,38 @@ describe('readMessage', () => {
 
   it('never throws, whatever the bytes', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      fc.property(fc.uint8Array({ maxLength: 200 }), cuts, (bytes, at) => {
         readMessage(Buffer.from(bytes));
+        readMessage(cut(Buffer.from(bytes), at));
       }),
       { numRuns: 2_000 },
+    );
+  });
+
+  it('reads a message the same in however many pieces it came', () => {
+    const odd = fc.constantFrom(
+      '{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"Ärger 🎉"}}',
+      '{"jsonrpc":"2.0","id":"a","method":"ping","params":{"x":"漢"}}',
+      '[{"jsonrpc":"2.0","id":1,"result":{}}]',
+      '{"jsonrpc":"2.0","id":1,"result":{"a":',
+      '{"jsonrpc":"2.0","id":1}',
+      'noise',
+      '',
+    );
+    const damaged = fc.option(fc.tuple(fc.nat(), fc.constantFrom(0xc3, 0x80, 0xff, 0xf0, 0x22)));
+    fc.assert(
+      fc.property(fc.oneof(spelled, odd), fc.boolean(), damaged, cuts, (text, marked, damage, at) => {
+        const bytes = Buffer.from(marked ? `\ufeff${text}` : text);
+        if (damage && bytes.length > 0) bytes[damage[0] % bytes.length] = damage[1];
+        const whole = readMessage(bytes);
+        const pieces = readMessage(cut(bytes, at));
+        const plain = ({ ...message }: ReturnType<typeof readMessage>) =>
+          message.kind === 'result'
+            ? { ...message, result: Buffer.from(message.result.bytes).toString('latin1') }
+            : message;
+        expect(plain(pieces)).toEqual(plain(whole));
+      }),
+      { numRuns: 3_000 },
     );
   });
 
@@ -87,7 +116,7 @@ describe('readMessage', () => {
   it('keeps little alive for a short result in a long line', () => {
     const line = Buffer.from(`{"jsonrpc":"2.0","id":1,"x":"${'y'.repeat(100_000)}","result":{}}`);
     const message = readMessage(line);
-    expect(message.kind === 'result' && message.result.buffer.byteLength).toBeLessThan(100_000);
+    expect(message.kind === 'result' && message.result.bytes.buffer.byteLength).toBeLessThan(100_000);
   });
 });
 

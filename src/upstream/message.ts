@@ -1,5 +1,6 @@
-import { isUtf8 } from 'node:buffer';
+import { Payload } from '../core/payload.js';
 import type { LongLine } from '../lib/line-splitter.js';
+import { areUtf8, type Bytes, cutOut, lengthOf, oneOf } from '../lib/pieces.js';
 import { type Scan, type Span, scanMessage } from './json-scan.js';
 
 /** Deeper JSON is refused: on Node 20 structuredClone dies at 4,000 levels and JSON.stringify at 5,000. */
@@ -16,7 +17,7 @@ export interface PeerError {
 
 /** One message from the other side. `id` is whatever JSON value stood there: it matches only by type and value. */
 export type Incoming =
-  | { readonly kind: 'result'; readonly id: unknown; readonly result: Buffer; readonly depth: number }
+  | { readonly kind: 'result'; readonly id: unknown; readonly result: Payload; readonly depth: number }
   | { readonly kind: 'error'; readonly id: unknown; readonly error: PeerError }
   | {
       readonly kind: 'request';
@@ -34,9 +35,8 @@ export type Incoming =
 const noise: Incoming = { kind: 'noise' };
 
 /** Tells what a line or a body is. Never throws, whatever the bytes. */
-export function readMessage(line: Buffer): Incoming {
-  const hasMark = line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf;
-  const bytes = hasMark ? line.subarray(3) : line;
+export function readMessage(line: Bytes): Incoming {
+  const bytes = withoutMark(line);
   const scan = scanMessage(bytes);
   if (!scan.valid) return readBroken(bytes, scan);
   if (scan.kind === 'array') return readBatch(bytes, scan);
@@ -46,7 +46,7 @@ export function readMessage(line: Buffer): Incoming {
   const id = members.id && scalarAt(bytes, members.id);
   if (!members.method) return readAnswer(bytes, scan, isRpc, id);
   const method = scalarAt(bytes, members.method);
-  if (!isRpc || typeof method !== 'string' || !isUtf8(bytes)) return noise;
+  if (!isRpc || typeof method !== 'string' || !areUtf8(bytes)) return noise;
   const tooDeep = scan.depth > MAX_DEPTH;
   const params = tooDeep ? undefined : valueAt(bytes, members.params);
   if (!members.id) return tooDeep ? noise : { kind: 'notification', method, params };
@@ -54,16 +54,16 @@ export function readMessage(line: Buffer): Incoming {
   return { kind: 'request', id, method, params, tooDeep };
 }
 
-function readAnswer(bytes: Buffer, scan: Scan, isRpc: boolean, id: unknown): Incoming {
+function readAnswer(bytes: Bytes, scan: Scan, isRpc: boolean, id: unknown): Incoming {
   const { result, error } = scan.members;
   // A structured log line on stdout may well have an id; only what looks like an answer is one.
   if (id === undefined || (!isRpc && !result && !error)) return noise;
   const malformed = (why: string): Incoming => ({ kind: 'malformed', ids: [id], why });
   if (!isRpc) return malformed('it does not say "jsonrpc":"2.0"');
-  if (!isUtf8(bytes)) return malformed('it is not valid UTF-8');
+  if (!areUtf8(bytes)) return malformed('it is not valid UTF-8');
   if (result && error) return malformed('it has both a result and an error');
   if (result) {
-    if (bytes[result.start] !== 0x7b) return malformed('its result is not an object');
+    if (firstOf(bytes, result) !== 0x7b) return malformed('its result is not an object');
     return { kind: 'result', id, result: own(bytes, result), depth: scan.depth };
   }
   if (!error) return malformed('it has neither a result nor an error');
@@ -76,16 +76,16 @@ function readAnswer(bytes: Buffer, scan: Scan, isRpc: boolean, id: unknown): Inc
   return { kind: 'error', id, error: { code, message, ...('data' in rest ? { data: rest.data } : {}) } };
 }
 
-function readBroken(bytes: Buffer, scan: Scan): Incoming {
+function readBroken(bytes: Bytes, scan: Scan): Incoming {
   const { jsonrpc, id, method } = scan.members;
   if (!id || method || valueAt(bytes, jsonrpc) !== '2.0') return noise;
   return { kind: 'malformed', ids: [scalarAt(bytes, id)], why: 'it is not valid JSON' };
 }
 
 /** Batches left the protocol with 2025-06-18, and we never negotiate the one revision that had them for a batch. */
-function readBatch(bytes: Buffer, scan: Scan): Incoming {
-  if (scan.depth > MAX_DEPTH || bytes.byteLength > MAX_BATCH_BYTES) return noise;
-  const elements = JSON.parse(bytes.toString('utf8')) as unknown[];
+function readBatch(bytes: Bytes, scan: Scan): Incoming {
+  if (scan.depth > MAX_DEPTH || lengthOf(bytes) > MAX_BATCH_BYTES) return noise;
+  const elements = JSON.parse(oneOf(bytes).toString('utf8')) as unknown[];
   const ids = elements
     .filter(
       (element) => typeof element === 'object' && element !== null && 'jsonrpc' in element && 'id' in element,
@@ -104,19 +104,37 @@ export function idOfLongLine({ head, tail }: LongLine): unknown {
   return last ? Number(last[1]) : undefined;
 }
 
-function valueAt(bytes: Buffer, span: Span | undefined): unknown {
-  return span && JSON.parse(bytes.toString('utf8', span.start, span.end));
+/** A byte order mark is not JSON; some servers begin with one. */
+function withoutMark(line: Bytes): Bytes {
+  const head = Buffer.isBuffer(line) ? line : oneOf(line, 0, 3);
+  if (head[0] !== 0xef || head[1] !== 0xbb || head[2] !== 0xbf) return line;
+  return Buffer.isBuffer(line) ? line.subarray(3) : cutOut(line, 3, lengthOf(line));
+}
+
+function valueAt(bytes: Bytes, span: Span | undefined): unknown {
+  if (!span) return undefined;
+  if (Buffer.isBuffer(bytes)) return JSON.parse(bytes.toString('utf8', span.start, span.end));
+  return JSON.parse(oneOf(bytes, span.start, span.end).toString('utf8'));
+}
+
+function firstOf(bytes: Bytes, { start }: Span): number | undefined {
+  return Buffer.isBuffer(bytes) ? bytes[start] : oneOf(bytes, start, start + 1)[0];
 }
 
 /** Ids and method names are short; whatever is longer is neither. */
-function scalarAt(bytes: Buffer, span: Span): unknown {
-  const first = bytes[span.start];
+function scalarAt(bytes: Bytes, span: Span): unknown {
+  const first = firstOf(bytes, span);
   if (span.end - span.start > 1_024 || first === 0x7b || first === 0x5b) return null;
   return valueAt(bytes, span);
 }
 
 /** A view where the line is mostly the value, else a copy: a view keeps the whole chunk alive. */
-function own(bytes: Buffer, span: Span): Buffer {
-  const view = bytes.subarray(span.start, span.end);
-  return view.byteLength * 2 >= bytes.buffer.byteLength ? view : Buffer.from(view);
+function own(bytes: Bytes, { start, end }: Span): Payload {
+  if (!Buffer.isBuffer(bytes)) {
+    const views = cutOut(bytes, start, end);
+    const isMost = (end - start) * 2 >= lengthOf(bytes);
+    return isMost ? Payload.fromPieces(views) : Payload.fromBytes(Buffer.concat(views));
+  }
+  const view = bytes.subarray(start, end);
+  return Payload.fromBytes(view.byteLength * 2 >= bytes.buffer.byteLength ? view : Buffer.from(view));
 }

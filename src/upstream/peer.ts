@@ -1,9 +1,10 @@
 import { RuntimeError } from '../core/errors.js';
-import { Payload } from '../core/payload.js';
+import type { Payload } from '../core/payload.js';
 import type { RequestOptions, SessionEnd } from '../core/upstream.js';
 import { Alarm } from '../lib/alarm.js';
 import type { LongLine } from '../lib/line-splitter.js';
 import type { Logger } from '../lib/log.js';
+import { type Bytes, lengthOf, oneOf } from '../lib/pieces.js';
 import { oneLine } from '../lib/printable.js';
 import type { ChannelSink, Delivery, MessageChannel, Outgoing } from './channel.js';
 import { died, protocolBroken, tooLarge, upstreamError } from './errors.js';
@@ -126,8 +127,8 @@ export class Peer implements ChannelSink, WaitingRoom {
     await this.#post({ kind: 'notification', method, json });
   }
 
-  message(bytes: Buffer, of?: number): void {
-    if (bytes.byteLength === 0 || isBlank(bytes)) return;
+  message(bytes: Bytes, of?: number): void {
+    if (isBlank(bytes)) return;
     const incoming = readMessage(bytes);
     switch (incoming.kind) {
       case 'result':
@@ -217,7 +218,7 @@ export class Peer implements ChannelSink, WaitingRoom {
       pending.refuse(
         protocolBroken(this.#options.server, method, `its result is nested deeper than ${maxDepth} levels`),
       );
-    } else pending.resolve(Payload.fromBytes(result));
+    } else pending.resolve(result);
   }
 
   #onError({ id, error }: Extract<Incoming, { kind: 'error' }>): void {
@@ -225,12 +226,9 @@ export class Peer implements ChannelSink, WaitingRoom {
     pending?.refuse(upstreamError(this.#options.server, pending.facts.method, error));
   }
 
-  #onMalformed(ids: readonly unknown[], why: string, bytes: Buffer): void {
+  #onMalformed(ids: readonly unknown[], why: string, bytes: Bytes): void {
     const { server, logger } = this.#options;
-    logger.warn(
-      { server, why, line: oneLine(bytes.toString('utf8', 0, 400)) },
-      'answer that breaks the protocol',
-    );
+    logger.warn({ server, why, line: beginning(bytes) }, 'answer that breaks the protocol');
     for (const id of ids) {
       const pending = this.#take(id);
       pending?.refuse(protocolBroken(server, pending.facts.method, why));
@@ -261,7 +259,7 @@ export class Peer implements ChannelSink, WaitingRoom {
     }
   }
 
-  #onNoise(bytes: Buffer): void {
+  #onNoise(bytes: Bytes): void {
     this.#noise += 1;
     const now = performance.now();
     if (now - this.#noiseToldAt < NOISE_GAP_MS) return;
@@ -269,10 +267,7 @@ export class Peer implements ChannelSink, WaitingRoom {
     this.#noiseTold = this.#noise;
     this.#noiseToldAt = now;
     const { server, logger } = this.#options;
-    logger.warn(
-      { server, lines, line: oneLine(bytes.toString('utf8', 0, 400)) },
-      'the server prints what is no protocol',
-    );
+    logger.warn({ server, lines, line: beginning(bytes) }, 'the server prints what is no protocol');
     this.#options.onNoise(lines);
   }
 
@@ -289,6 +284,11 @@ export class Peer implements ChannelSink, WaitingRoom {
   }
 }
 
-function isBlank(bytes: Buffer): boolean {
-  return bytes.byteLength < 8 && bytes.toString('latin1').trim() === '';
+function isBlank(bytes: Bytes): boolean {
+  return lengthOf(bytes) < 8 && oneOf(bytes).toString('latin1').trim() === '';
+}
+
+/** For the log. */
+function beginning(bytes: Bytes): string {
+  return oneLine(oneOf(bytes, 0, 400).toString('utf8'));
 }

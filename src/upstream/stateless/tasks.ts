@@ -155,7 +155,8 @@ class Watch {
 function resultOf(ended: Payload, { server }: TaskOptions): Payload {
   const { status, result, error, statusMessage } = recordOf(ended.value);
   if (status === 'completed') {
-    const span = scanMessage(ended.bytes).members.result;
+    const { buffer, byteOffset, byteLength } = ended.bytes;
+    const span = scanMessage(Buffer.from(buffer, byteOffset, byteLength)).members.result;
     if (span === undefined || recordOf(result) !== result)
       throw protocolBroken(server, 'tasks/get', 'its completed task has no result');
     // As it came, numbers that JavaScript cannot hold too.

@@ -73,6 +73,7 @@ export class StdioChannel implements MessageChannel {
     });
     this.#lines = new LineSplitter(options.maxMessageBytes, {
       line: (line) => sink.message(line),
+      pieces: (line) => sink.message(line),
       tooLong: (line) => sink.tooLong(line),
     });
     this.#outbox = new Outbox(child.stdin, { server: options.server, maxWaiting: options.maxMessageBytes });
