@@ -186,6 +186,11 @@ export class Catalog {
     return [...this.#entries.values()];
   }
 
+  /** Servers that are known and that search has not read to the end. */
+  get unread(): number {
+    return this.#search.unread;
+  }
+
   get toolCount(): number {
     let count = 0;
     for (const entry of this.#entries.values()) count += entry.tools.length;
@@ -193,6 +198,7 @@ export class Catalog {
   }
 
   async searchTools(wish: ToolSearch): Promise<{ hits: ToolHit[]; degraded: boolean }> {
+    await this.#search.settled();
     const servers = wish.servers && new Set(wish.servers);
     const { hits, degraded } = await this.#searcher.search(wish.query, {
       limit: wish.limit,
@@ -208,13 +214,14 @@ export class Catalog {
   }
 
   /** @param sees of a server: others are passed over. */
-  searchServers(
+  async searchServers(
     wish: { query: string; limit: number; minScore: number },
     sees?: (server: string) => boolean,
-  ): {
+  ): Promise<{
     hits: readonly { readonly server: string; readonly score: number }[];
     degraded: boolean;
-  } {
+  }> {
+    await this.#search.settled();
     const { query, minScore } = wish;
     const limit = sees ? this.#entries.size : wish.limit;
     const { hits, degraded } = this.#search.searchServers(query, { limit, minScore });

@@ -19,9 +19,9 @@ export class Learning {
     this.#discovery = discovery;
   }
 
-  /** How many are being learnt or wait for it; the remote index counts as one while it is asked. */
+  /** How many are being learnt, wait for it, or are not wholly searchable yet; the remote index counts as one while it is asked. */
   get pending(): number {
-    return this.#learner.pending + (this.#discovery.pending ? 1 : 0);
+    return this.#learner.pending + this.#catalog.unread + (this.#discovery.pending ? 1 : 0);
   }
 
   /** Servers that could not be learnt when it was last tried. */

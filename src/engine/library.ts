@@ -30,9 +30,13 @@ export interface Library {
 export function openLibrary(settings: Settings, logger: Logger, events: Emitter<RuntimeEvent>): Library {
   const { db, problem } = openCatalogDb(join(settings.home, 'catalog.db'));
   if (problem !== undefined) logger.warn(problem);
-  const search = lazyIndex(() => createSearchIndex(shippedTable(logger)));
+  const search = lazyIndex(
+    () => createSearchIndex(shippedTable(logger)),
+    // The model sleeps when it has read what was there.
+    () => model?.poke(),
+  );
   const open = embedderOf(settings);
-  const model = open && new BackgroundModel({ index: search, open, db, logger });
+  const model: BackgroundModel | undefined = open && new BackgroundModel({ index: search, open, db, logger });
   const pins = new PinDb(join(settings.home, 'pins.db'));
   const approvals = new Approvals(pins, { trust: settings.trust, pinTools: settings.pinTools });
   const catalog = new Catalog({ db, search, approvals, ...(model ? { searcher: model } : {}) });

@@ -4,6 +4,8 @@ import type { UpstreamSession } from '../core/upstream.js';
 const QUIET_MS = 1_000;
 /** Who announces again and again what is no change is asked more and more seldom, up to this, ms. */
 const MAX_QUIET_MS = 60_000;
+/** After a list that took long it is quiet for so many times as long: a server may not keep us busy with its lists. */
+const QUIET_SHARE = 5;
 
 /**
  * When the tools of a session are listed again: once for a burst of announcements, a second after its first; never
@@ -59,9 +61,11 @@ export class Relisting {
     this.#timer = undefined;
     this.#busy = true;
     this.#again = false;
+    const begun = performance.now();
     try {
       const changed = await this.#list(session);
-      this.#quietMs = changed ? QUIET_MS : Math.min(this.#quietMs * 2, MAX_QUIET_MS);
+      const quietMs = changed ? (performance.now() - begun) * QUIET_SHARE : this.#quietMs * 2;
+      this.#quietMs = Math.min(Math.max(quietMs, QUIET_MS), MAX_QUIET_MS);
     } catch (error) {
       this.#onError(error);
       this.#quietMs = Math.min(this.#quietMs * 2, MAX_QUIET_MS);

@@ -48,11 +48,11 @@ export async function searchTools(
   };
 }
 
-export function searchServers(
+export async function searchServers(
   sight: Sight,
   input: OperationInput<'search_servers'>,
-): OperationOutput<'search_servers'> {
-  const found = sight.catalog.searchServers({
+): Promise<OperationOutput<'search_servers'>> {
+  const found = await sight.catalog.searchServers({
     query: input.query,
     limit: input.limit,
     minScore: input.min_score,

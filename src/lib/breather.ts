@@ -10,9 +10,13 @@ export class Breather {
     return performance.now() - this.#since >= HOLD_MS;
   }
 
-  /** Resolves after everything that waits had its turn. */
-  async pause(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
+  /**
+   * Resolves after everything that waits had its turn.
+   * @param unref whether the process may end meanwhile.
+   */
+  async pause({ unref = false } = {}): Promise<void> {
+    // An immediate without a reference waits for the loop to be woken by something else; a timer wakes it.
+    await new Promise((resolve) => (unref ? setTimeout(resolve, 1).unref() : setImmediate(resolve)));
     this.#since = performance.now();
   }
 }

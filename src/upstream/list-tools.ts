@@ -7,7 +7,8 @@ import { MAX_DEPTH } from './message.js';
 import type { Peer } from './peer.js';
 
 const MAX_PAGES = 1_000;
-const MAX_TOOLS = 100_000;
+/** So many are hashed, compared and kept in half a second, in which nobody else is served. */
+const MAX_TOOLS = 20_000;
 const MAX_BYTES = 64 * 1_024 * 1_024;
 const MAX_CURSOR = 64 * 1_024;
 const MAX_NAME = 512;

@@ -36,9 +36,9 @@ describe('DWN-09 lists without end', () => {
   });
 
   it('more tools than are accepted: the rest is left out and told', async () => {
-    const session = await bed().hostile('10k-tools', ['100010', '20000']);
+    const session = await bed().hostile('10k-tools', ['20010', '5000']);
     const { tools, problems } = await session.listTools(within(25_000));
-    expect(tools.length).toBeLessThanOrEqual(100_000);
+    expect(tools).toHaveLength(20_000);
     expect(problems.join('\n')).toMatch(/left out|not be complete/);
   });
 });

@@ -40,12 +40,37 @@ describe('an index made at its first search', () => {
     expect([index.size, made()]).toEqual([0, 1]);
   });
 
-  it('does not leave many tools to a search', () => {
+  const many = (count: number, word = 'something') =>
+    Array.from({ length: count }, (_, n) => doc('many', `tool_${n}`, `Does ${word}`));
+
+  it('does not leave many tools to a search', async () => {
     const { index, made } = counted();
-    const docs = Array.from({ length: 301 }, (_, n) => doc('many', `tool_${n}`, 'Does something'));
-    index.replaceServer('many', docs.slice(0, 300));
+    index.replaceServer('many', many(300));
     expect(made()).toBe(0);
-    index.replaceServer('many', docs);
-    expect([index.size, made()]).toEqual([301, 1]);
+    index.replaceServer('many', many(301));
+    expect(made()).toBe(1);
+    await index.settled();
+    expect(index.size).toBe(301);
+  });
+
+  it('reads a long list piece by piece: others have their turns, and the last list counts', async () => {
+    let read = 0;
+    const index = lazyIndex(
+      () => createSearchIndex(undefined),
+      () => {
+        read += 1;
+      },
+    );
+    index.replaceServer('many', many(5_000, 'nothing'));
+    index.replaceServer('many', many(5_000));
+    index.replaceServer('gone', many(5_000, 'harm'));
+    index.removeServer('gone');
+    expect([index.unread, index.settled()]).toEqual([1, expect.any(Promise)]);
+    let turns = 0;
+    for (; index.unread > 0; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(turns).toBeGreaterThan(5);
+    expect([index.size, read, index.settled()]).toEqual([5_000, 1, undefined]);
+    expect(index.search('something', options).hits).toHaveLength(10);
+    expect(index.search('harm', options).hits).toEqual([]);
   });
 });

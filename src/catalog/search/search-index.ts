@@ -51,8 +51,14 @@ export interface PendingText {
 export interface SearchIndex {
   /** Number of tools. */
   readonly size: number;
+  /** Servers whose tools are being read: what is found meanwhile may lack some of them. */
+  readonly unread: number;
+  /** Resolves when there are none, or it takes too long to wait for them; undefined when there are none now. */
+  settled(): Promise<void> | undefined;
   /** Makes `docs` all that is known of `server`; the cost grows with `docs`, not with the index. */
   replaceServer(server: string, docs: readonly ToolDocument[]): void;
+  /** The same tool by tool, for who has others to attend to; to be left where the server is replaced or removed meanwhile. */
+  replacing(server: string, docs: readonly ToolDocument[]): Iterator<void>;
   removeServer(server: string): void;
   search(query: string, options: SearchOptions): SearchResult;
   /** Ranks servers by their best tools and by what they say of themselves. */
@@ -96,17 +102,30 @@ class MemoryIndex implements SearchIndex {
     return this.#entries.size;
   }
 
+  readonly unread = 0;
+
+  settled(): undefined {
+    return undefined;
+  }
+
   replaceServer(server: string, docs: readonly ToolDocument[]): void {
+    const work = this.replacing(server, docs);
+    while (!work.next().done);
+  }
+
+  *replacing(server: string, docs: readonly ToolDocument[]): Generator<void> {
     this.removeServer(server);
-    const tools = docs.map((doc) => {
+    const own = this.#servers.add(serverFields(server, docs));
+    const tools: number[] = [];
+    this.#serverOf.set(own, server);
+    this.#slots.set(server, { tools, server: own });
+    for (const doc of docs) {
       const slot = this.#tools.add(fieldsOf(doc));
       this.#entries.set(slot, { doc: { ...doc, server }, ticket: this.#ticket++ });
       this.#names.add(slot, server, doc.tool);
-      return slot;
-    });
-    const own = this.#servers.add(serverFields(server, docs));
-    this.#serverOf.set(own, server);
-    this.#slots.set(server, { tools, server: own });
+      tools.push(slot);
+      yield;
+    }
   }
 
   removeServer(server: string): void {

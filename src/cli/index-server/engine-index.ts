@@ -136,7 +136,7 @@ export class EngineIndex implements IndexStore {
   }
 
   async searchServers(query: ServerQuery): Promise<StoredServer[]> {
-    const { hits } = this.#engine.catalog.searchServers(query);
+    const { hits } = await this.#engine.catalog.searchServers(query);
     return hits.flatMap(({ server, score }) =>
       this.#served.has(server) ? [{ ...this.#server(server), score }] : [],
     );
