@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -50,6 +50,7 @@ describe('LIF-02 a server that cannot be started', () => {
   });
 
   mkdirSync(join(folder, 'a-folder'), { recursive: true });
+  symlinkSync('round', join(folder, 'round'));
   writeFileSync(join(folder, 'not-executable'), 'hello', { mode: 0o644 });
   writeFileSync(join(folder, 'no-interpreter'), '#!/no/such/interpreter\n', { mode: 0o755 });
   it.each([
@@ -75,6 +76,22 @@ describe('LIF-02 a server that cannot be started', () => {
       'is not a directory',
       'ENOTDIR',
     ],
+    [
+      'a command inside a file',
+      { command: join(folder, 'not-executable', 'x') },
+      'does not exist',
+      'ENOTDIR',
+    ],
+    [
+      'a working directory inside a file',
+      { cwd: join(folder, 'not-executable', 'x') },
+      'does not exist',
+      'ENOTDIR',
+    ],
+    ['a link to itself', { command: join(folder, 'round') }, 'does not exist', 'ELOOP'],
+    ['a name without end', { command: 'x'.repeat(5_000) }, 'x…" was not found in PATH', 'ENAMETOOLONG'],
+    ['a command with NUL', { command: 'no\0de' }, '(NUL)', 'ERR_INVALID_ARG_VALUE'],
+    ['a working directory with NUL', { cwd: '/tmp/\0' }, '(NUL)', 'ERR_INVALID_ARG_VALUE'],
   ])('tells %s in plain words, at once', async (_what, more, words, errno) => {
     const { value: error, ms } = await timed(
       errorOf(bed().open(stdioDefinition(fixture('good-server.mjs'), [], more))),

@@ -1,6 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, resolve } from 'node:path';
 import type { StdioDefinition } from '../../core/server.js';
+import { oneLine } from '../../lib/printable.js';
 
 /** Why a program could not be started, in plain words; `retryable` says whether trying again may help by itself. */
 export interface StartFailure {
@@ -37,15 +38,24 @@ export function explainSpawnError(
       true,
     );
   }
-  if (cwd !== undefined && kindOf(cwd) !== 'directory') {
-    const what = kindOf(cwd) === 'missing' ? 'does not exist' : 'is not a directory';
-    return failure(`its working directory ${cwd} ${what}`, 'Correct "cwd" in the definition of the server.');
+  if (errno === 'ERR_INVALID_ARG_VALUE') {
+    return failure(
+      'its command, arguments, "cwd" or environment hold a character that no program can be given (NUL)',
+      'Take it out of the definition.',
+    );
+  }
+  const wrongPlace = cwd === undefined ? undefined : whyNoPlace(cwd);
+  if (wrongPlace !== undefined) {
+    return failure(
+      `its working directory ${cwd} ${wrongPlace}`,
+      'Correct "cwd" in the definition of the server.',
+    );
   }
   const file = locate(command, cwd, path);
   if (file === undefined) {
     const where = command.includes('/') || isAbsolute(command) ? 'does not exist' : 'was not found in PATH';
     return failure(
-      `the command "${command}" ${where}`,
+      `the command "${oneLine(command, 300)}" ${where}`,
       'Install it, or write its full path into the definition.',
     );
   }
@@ -72,10 +82,19 @@ export function explainSpawnError(
   );
 }
 
+function whyNoPlace(cwd: string): string | undefined {
+  const kind = kindOf(cwd);
+  if (kind !== 'directory') return kind === 'missing' ? 'does not exist' : 'is not a directory';
+  return isExecutable(cwd) ? undefined : 'may not be entered';
+}
+
+/** What cannot be looked at (a file in the place of a folder, a link to itself, a closed folder) is not there for us. */
 function kindOf(path: string): 'missing' | 'directory' | 'file' {
-  const facts = statSync(path, { throwIfNoEntry: false });
-  if (!facts) return 'missing';
-  return facts.isDirectory() ? 'directory' : 'file';
+  try {
+    return statSync(path).isDirectory() ? 'directory' : 'file';
+  } catch {
+    return 'missing';
+  }
 }
 
 /** Where the system would look; prefers what can be executed. */
