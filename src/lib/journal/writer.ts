@@ -46,7 +46,10 @@ const LOCK_MS = 10_000;
  */
 export class Journal {
   readonly #options: JournalOptions;
-  #waiting: (() => Entry)[] = [];
+  /** Added in this turn of the event loop or the last. */
+  #fresh: (() => Entry)[] = [];
+  /** Printed but for their numbers. */
+  #waiting: string[] = [];
   #lost = 0;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -57,13 +60,16 @@ export class Journal {
     this.#options = options;
   }
 
-  /** @param entry asked for when it is written, which is later. */
+  /** @param entry asked for soon, behind what is under way. */
   add(entry: () => Entry): void {
-    if (this.#waiting.length >= MOST_WAITING) {
+    if (this.#waiting.length + this.#fresh.length >= MOST_WAITING) {
       this.#lost += 1;
       return;
     }
-    this.#waiting.push(entry);
+    // Not asked for when it is written: until then it would keep the call alive, and thousands wait for that. Behind the
+    // writes of this turn, so that nobody waits for it.
+    if (this.#fresh.length === 0) setImmediate(setImmediate, this.#print);
+    this.#fresh.push(entry);
     this.#timer ??= setTimeout(() => void this.flush(), this.#options.gatherMs).unref();
   }
 
@@ -75,7 +81,21 @@ export class Journal {
     return this.#writing;
   }
 
+  readonly #print = (): void => {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    for (const entry of fresh) {
+      try {
+        this.#waiting.push(printed(entry()));
+      } catch (error) {
+        this.#lost += 1;
+        this.#options.onError(error);
+      }
+    }
+  };
+
   async #write(): Promise<void> {
+    this.#print();
     const batch = this.#waiting;
     if (batch.length === 0) return;
     const lost = this.#lost;
@@ -93,31 +113,31 @@ export class Journal {
     }
   }
 
-  async #append(batch: readonly (() => Entry)[], lost: number): Promise<void> {
+  async #append(batch: readonly string[], lost: number): Promise<void> {
     const { directory, maxBytes } = this.#options;
     let { head, extra, size } = await this.#open();
     let file = await open(join(directory, head.last), 'a', 0o600);
     try {
-      const entries = [...extra, ...batch.map((entry) => entry())];
-      if (lost > 0) entries.push(own('lost', { records: lost }));
+      const records = [...extra.map(printed), ...batch];
+      if (lost > 0) records.push(printed(own('lost', { records: lost })));
       let text = '';
       let { n, hash } = head;
-      const put = (entry: Entry) => {
+      const put = (record: string) => {
         n += 1;
-        const json = recordJson(n, entry);
+        const json = `{"n":${n},${record}`;
         hash = hashOf(hash, json);
         text += `${hash} ${json}\n`;
       };
-      for (const entry of entries) {
+      for (const record of records) {
         if (size + text.length >= maxBytes / FILES) {
           await file.appendFile(text);
           await file.close();
           ({ head, file } = await this.#rotate({ ...head, n, hash }));
           text = '';
           size = 0;
-          put(own('continues', { after: hash }));
+          put(printed(own('continues', { after: hash })));
         }
-        put(entry);
+        put(record);
       }
       head = { ...head, n, hash };
       await file.appendFile(text);
@@ -190,10 +210,10 @@ export class Journal {
 const own = (event: string, facts: Entry['facts']): Entry => ({ event, at: Date.now(), facts });
 const broken = (why: string): Entry => own('broken', { why: `The journal was changed: ${why}.` });
 
-/** A `JournalRecord` as JSON. Printed piece by piece: to join the objects first took longer than all the rest. */
-function recordJson(n: number, { event, at, facts }: Entry): string {
+/** A `JournalRecord` as JSON without its number. Piece by piece: to join the objects first took longer than all the rest. */
+function printed({ event, at, facts }: Entry): string {
   const rest = JSON.stringify(facts);
-  const head = `{"n":${n},"t":"${new Date(at).toISOString()}","event":${JSON.stringify(event)}`;
+  const head = `"t":"${new Date(at).toISOString()}","event":${JSON.stringify(event)}`;
   return rest === '{}' ? `${head}}` : `${head},${rest.slice(1)}`;
 }
 
