@@ -1,4 +1,3 @@
-import { nextTick } from 'node:process';
 import type { Writable } from 'node:stream';
 import { messagePieces, type Piece } from './outbound.js';
 
@@ -26,7 +25,7 @@ export class LineWriter {
   }
 
   write(message: object): void {
-    if (this.#pieces.length === 0) nextTick(this.flush);
+    if (this.#pieces.length === 0) setImmediate(this.flush);
     for (const piece of messagePieces(message)) {
       this.#pieces.push(piece);
       this.#bytes += piece.length;

@@ -209,6 +209,8 @@ export class StdioTransport implements Transport {
     this.#greeted = message.id;
     this.#revision = greeting.revision;
     this.#write({ jsonrpc: '2.0', id: message.id, result: greeting.result });
+    // At once: what is loaded next holds the event loop.
+    this.#writer.flush();
     this.#deliver(message);
     return true;
   }

@@ -1,4 +1,3 @@
-import { nextTick } from 'node:process';
 import type { Message } from './link.js';
 
 /** So much leaves at the latest at once. */
@@ -15,7 +14,7 @@ export class TickBatch {
   }
 
   add(message: Message): void {
-    if (this.#messages.length === 0) nextTick(this.flush);
+    if (this.#messages.length === 0) setImmediate(this.flush);
     this.#messages.push(message);
     for (const part of message) this.#bytes += part.byteLength;
     if (this.#bytes > MAX_BYTES) this.flush();

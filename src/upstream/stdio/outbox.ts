@@ -1,4 +1,3 @@
-import { nextTick } from 'node:process';
 import type { Writable } from 'node:stream';
 import { RuntimeError } from '../../core/errors.js';
 import type { Delivery, Outgoing } from '../channel.js';
@@ -89,11 +88,14 @@ export class Outbox {
     this.#waitingSize = 0;
   }
 
-  /** What is sent in one turn of the loop leaves in one write: a system call costs more than the message. */
+  /**
+   * What is sent in one turn of the loop, whichever clients it is from, leaves in one write: a system call costs more than
+   * the message.
+   */
   #flushSoon(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    nextTick(() => {
+    setImmediate(() => {
       this.#scheduled = false;
       this.#flush();
     });
