@@ -117,6 +117,14 @@ describe('the start of the command', () => {
       expect(chunksOf('serve-')).not.toContain(other);
     expect(chunksOf('engine-')).toContain('engine');
     for (const other of ['mcp', 'http']) expect(chunksOf('engine-')).not.toContain(other);
+
+    // The next engine takes all of it, though the flags of V8 are others once it runs.
+    const [file] = cacheFiles(here).filter((name) => name.startsWith('engine-'));
+    const kept = () => statSync(join(here.home, 'code-cache', String(file))).ino;
+    const first = kept();
+    await ask(process.execPath, [bin, 'serve'], here);
+    await here.command('engine', 'stop');
+    expect(kept()).toBe(first);
   });
 
   it('says where in the source something went wrong, when it is run again as it asks', async () => {

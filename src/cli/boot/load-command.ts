@@ -9,6 +9,7 @@ import { homePath } from '../../config/home.js';
 import { isDebugging } from '../debug.js';
 import type { main } from '../main.js';
 import { CodeCache } from './code-cache.js';
+import { asAtStart } from './young-generation.js';
 
 type Exports = Record<string, unknown>;
 type Wrapper = (
@@ -56,7 +57,8 @@ class ChunkLoader {
     this.#nodeRequire = nodeRequire;
     this.#known = new Map(cache.read());
     const settle = () => {
-      if (this.#isStale && this.#scripts) cache.write(this.#compiled(this.#scripts));
+      const scripts = this.#scripts;
+      if (this.#isStale && scripts) cache.write(asAtStart(() => this.#compiled(scripts)));
       this.#scripts = undefined;
       this.#known.clear();
     };

@@ -6,12 +6,35 @@ import { setFlagsFromString } from 'node:v8';
  * An unknown flag is passed over by V8.
  */
 export function keepYoungSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1');
+  growBy(1);
 }
 
 /** For who has more to do than to pass messages on: from now on V8 lets it grow as usual. */
 export function letYoungGrow(): void {
-  setFlagsFromString('--semi-space-growth-factor=2');
+  growBy(2);
+}
+
+/**
+ * Does `work` with the flags of a start. V8 notes its flags in what it compiled and takes none of it back under other
+ * flags: what is kept while the young generation may grow would be refused at every start.
+ */
+export function asAtStart<T>(work: () => T): T {
+  const before = (globalThis as Shared)[FACTOR] ?? 1;
+  growBy(1);
+  try {
+    return work();
+  } finally {
+    growBy(before);
+  }
+}
+
+/** The loader and the command that it loads are bundles of their own, with a copy of this module each. */
+const FACTOR = Symbol.for('mcp-runtime.young-generation');
+type Shared = { [FACTOR]?: number };
+
+function growBy(factor: number): void {
+  (globalThis as Shared)[FACTOR] = factor;
+  setFlagsFromString(`--semi-space-growth-factor=${factor}`);
 }
 
 /**
