@@ -7,7 +7,7 @@ import type { Logger } from '../lib/log.js';
 import { nearest } from '../lib/nearest.js';
 import { invoke } from '../operations/invoke.js';
 import { isOperationName, type OperationName, operations, type Runtime } from '../operations/table.js';
-import { type ToolDefinition, toolDefinitions } from '../operations/tool-definition.js';
+import { type ToolDefinition, toolDefinitions, toolNames } from '../operations/tool-definition.js';
 import { errorResult, unexpected } from './error-result.js';
 import type { Expose } from './expose.js';
 import { ROUTER_NAME, routerDefinition, unwrapRouterCall } from './router.js';
@@ -67,13 +67,16 @@ export function serverOf(
   return typeof server_name === 'string' && !unknown ? server_name : undefined;
 }
 
+const namesShown = (expose: Expose): readonly string[] =>
+  expose === 'tools' ? toolNames : expose === 'router' ? [ROUTER_NAME] : [];
+
 const namesOf: Partial<Record<Expose, ReadonlySet<string>>> = {};
 
 function listedName(name: unknown, expose: Expose): string {
   if (typeof name !== 'string') {
     throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'tools/call needs the name of a tool.');
   }
-  namesOf[expose] ??= new Set(exposedTools(expose).map((tool) => tool.name));
+  namesOf[expose] ??= new Set(namesShown(expose));
   if (namesOf[expose].has(name)) return name;
   const names = [...namesOf[expose]];
   const alike = nearest(name, names);

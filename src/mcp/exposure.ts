@@ -5,8 +5,7 @@ import { sleep } from '../lib/abort.js';
 import { canonicalJson, sha256 } from '../lib/hash.js';
 import type { Logger } from '../lib/log.js';
 import type { OperationOutput, RuntimePort } from '../operations/table.js';
-import { toolDefinitions } from '../operations/tool-definition.js';
-
+import { toolNames } from '../operations/tool-definition.js';
 import type { Expose } from './expose.js';
 import { exposedNames } from './exposed-names.js';
 
@@ -178,7 +177,7 @@ export class Exposure {
     const exposed: Exposed = {
       tools: exposedNames(tools, {
         plain: this.direct && servers.length === 1,
-        taken: new Set(this.direct ? [] : toolDefinitions().map(({ name }) => name)),
+        taken: new Set(this.direct ? [] : toolNames),
       }),
       whole: servers.filter(({ whole }) => whole),
     };

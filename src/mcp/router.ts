@@ -1,6 +1,6 @@
 import { RuntimeError } from '../core/errors.js';
 import { nearest } from '../lib/nearest.js';
-import { type ToolDefinition, toolDefinitions } from '../operations/tool-definition.js';
+import { type ToolDefinition, toolDefinitions, toolNames } from '../operations/tool-definition.js';
 
 export const ROUTER_NAME = 'semantic_router';
 
@@ -30,9 +30,8 @@ export function routerDefinition(): ToolDefinition {
  */
 export function unwrapRouterCall(args: unknown): { name: string; args: unknown } {
   const { operation, ...rest } = isRecord(args) ? args : {};
-  const names = toolDefinitions().map((tool) => tool.name);
-  if (typeof operation === 'string' && names.includes(operation)) return { name: operation, args: rest };
-  const alike = typeof operation === 'string' ? nearest(operation, names) : [];
+  if (typeof operation === 'string' && toolNames.includes(operation)) return { name: operation, args: rest };
+  const alike = typeof operation === 'string' ? nearest(operation, toolNames) : [];
   throw new RuntimeError(
     'INVALID_ARGUMENTS',
     operation === undefined ? 'The operation is missing.' : 'There is no such operation.',
@@ -40,8 +39,8 @@ export function unwrapRouterCall(args: unknown): { name: string; args: unknown }
       hint:
         alike.length > 0
           ? `Did you mean ${alike.join(' or ')}?`
-          : `Set operation to one of ${names.join(', ')}.`,
-      data: { operations: names },
+          : `Set operation to one of ${toolNames.join(', ')}.`,
+      data: { operations: toolNames },
     },
   );
 }
