@@ -8,6 +8,8 @@ const LOOK_MS = 1_500;
 const IDLE_SHARE = 0.02;
 /** Less is not worth a collection, bytes. */
 const WORTH_BYTES = 8 * 1_048_576;
+/** So much more in use than after the last collection is mostly garbage: calls leave it one by one, bytes. */
+const GARBAGE_BYTES = 3 * 1_048_576;
 /** A start leaves so much unused in a heap that is too small to be worth more, bytes. */
 const LATE_BYTES = 3 * 1_048_576;
 /** V8 gives back its young generation only when little was allocated in the 5 s before: so many looks, with one to spare. */
@@ -20,17 +22,21 @@ const LONG_IDLE_LOOKS = 5;
 export function trimWhenIdle(): void {
   let before: EventLoopUtilization = performance.eventLoopUtilization();
   let held = 0;
+  let kept = 0;
   let idleLooks = 0;
   setInterval(() => {
     const isIdle = performance.eventLoopUtilization(before).utilization < IDLE_SHARE;
     idleLooks = isIdle ? idleLooks + 1 : 0;
     const isLate = idleLooks === LONG_IDLE_LOOKS && unusedHeap() >= LATE_BYTES;
-    if (isLate || (isIdle && footprint() >= held + WORTH_BYTES)) {
-      const collect = collector();
+    const isWorth = footprint() >= held + WORTH_BYTES || usedHeap() >= kept + GARBAGE_BYTES;
+    if (isLate || (isIdle && isWorth)) {
       collect();
-      // The young generation shrinks only at the second.
+      // The young generation shrinks only at the second, which also moves what is left in half empty pages together.
+      setFlagsFromString('--optimize-for-size');
       collect();
+      setFlagsFromString('--no-optimize-for-size');
       held = footprint();
+      kept = usedHeap();
     }
     // Behind the collection, which is no work of ours.
     before = performance.eventLoopUtilization();
@@ -43,6 +49,8 @@ function footprint(): number {
   return heapTotal + external;
 }
 
+const usedHeap = (): number => getHeapStatistics().used_heap_size;
+
 function unusedHeap(): number {
   const { total_heap_size, used_heap_size } = getHeapStatistics();
   return total_heap_size - used_heap_size;
@@ -51,12 +59,12 @@ function unusedHeap(): number {
 let found: (() => void) | undefined;
 
 /** V8's own collector; there is no other way to it in a process that was started without a flag. */
-function collector(): () => void {
+function collect(): void {
   if (found === undefined) {
     setFlagsFromString('--expose-gc');
     found = runInNewContext('gc') as () => void;
     // Contexts made later do not get it.
     setFlagsFromString('--no-expose-gc');
   }
-  return found;
+  found();
 }
