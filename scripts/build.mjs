@@ -57,6 +57,12 @@ const onlyEnglish = {
   },
 };
 
+/** What `src/bin.ts` does, for processes of ours that start others. */
+const BIN = `require('./boot.cjs')
+  .start(__dirname, process.argv.slice(2))
+  .then((code) => process.exit(code));
+`;
+
 async function bundle(out) {
   const common = {
     cwd: project,
@@ -110,6 +116,7 @@ async function bundle(out) {
   const boot = await rolldown({ ...common, input: { boot: 'src/cli/boot/start.ts' } });
   await boot.write({ ...write, dir: join(out, 'command'), format: 'cjs', entryFileNames: 'boot.cjs' });
   await boot.close();
+  await writeFile(join(out, 'command/bin.cjs'), BIN);
 }
 
 /** @returns what is wrong with types, if anything: then there are modules all the same. */
@@ -146,7 +153,7 @@ async function install(built, keepMs) {
   }
 }
 
-const LAST = /^(bin|command.(main|boot))\b/;
+const LAST = /^(bin|command.(main|boot|bin))\b/;
 /** The chunks first, then who loads them. */
 const entryLast = (a, b) => Number(LAST.test(a)) - Number(LAST.test(b));
 

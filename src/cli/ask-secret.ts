@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ClientLink } from '../core/client-link.js';
 import { deadline, untilAborted } from '../lib/abort.js';
-import { openSecretPage } from './secret-page.js';
 
 /** How long the person has, ms. */
 const PATIENCE_MS = 300_000;
@@ -22,6 +21,8 @@ export async function askForSecret(
   if (!client || !mode) return false;
   using limit = deadline(PATIENCE_MS, () => new Error('nobody answered'));
   const both = AbortSignal.any([signal, limit.signal]);
+  // Few engines ever ask, and each would load Node's HTTP for it.
+  const { openSecretPage } = await import('./secret-page.js');
   const page = await openSecretPage(what, keep).catch(() => undefined);
   if (!page) return false;
   const needs = `The server "${what.server}" needs the secret ${what.secret}, which is not set.`;
