@@ -66,11 +66,18 @@ describe('REM-03 answers that are slow, stuck or break off', () => {
     expect(await textOf(session.callTool('count', {}, within()))).toBe('1');
   });
 
-  it('a stream that is taken up again brings the answer', async () => {
+  it.each([
+    ['e1', 'late but here'],
+    // As the standard has it: UTF-8.
+    ['é✓1', 'late but here'],
+    // Nothing that a header can say: an error at once, and no reconnects in vain.
+    ['x'.repeat(5 * MIB), 'the stream ended before the answer'],
+    ['a\u0001', 'the stream ended before the answer'],
+  ])('a stream that is taken up again brings the answer (%.5s)', async (eventId, outcome) => {
     let posted: { id: number } | undefined;
     const base = await listen((req, res) => {
       const events = { 'content-type': 'text/event-stream' };
-      if (req.method === 'GET' && req.headers['last-event-id'] === 'e1') {
+      if (req.method === 'GET' && idOf(req.headers['last-event-id']) === eventId) {
         const answer = {
           jsonrpc: '2.0',
           id: posted?.id,
@@ -97,11 +104,48 @@ describe('REM-03 answers that are slow, stuck or break off', () => {
             .end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }));
         }
         posted = { id: message.id };
-        res.writeHead(200, events).end('id: e1\ndata:\n\n');
+        res.writeHead(200, events).end(`id: ${eventId}\ndata:\n\n`);
       });
     });
     const session = await bed().open(remoteDefinition('streamable-http', `${base}/mcp`));
     expect(session.identity.protocolVersion).toBe('2025-06-18');
-    expect(await textOf(session.callTool('any', {}, within()))).toBe('late but here');
+    const told = await textOf(session.callTool('any', {}, within())).catch((error: Error) => error.message);
+    expect(told).toContain(outcome);
+  });
+
+  it('the stream that belongs to no call is taken up again where it broke off, for as long as the session is', async () => {
+    const from: string[] = [];
+    const base = await listen((req, res) => {
+      if (req.method === 'GET') {
+        from.push(idOf(req.headers['last-event-id']));
+        if (from.length === 1) return void res.writeHead(503).end();
+        return void res
+          .writeHead(200, { 'content-type': 'text/event-stream' })
+          .end('retry: 1\nid: ✓\ndata: {"jsonrpc":"2.0","method":"notifications/x"}\n\n');
+      }
+      let body = '';
+      req.on('data', (chunk) => {
+        body += String(chunk);
+      });
+      req.on('end', () => {
+        const message = body === '' ? {} : (JSON.parse(body) as { id?: number });
+        if (message.id === undefined) return void res.writeHead(202).end();
+        const result = {
+          protocolVersion: '2025-06-18',
+          capabilities: {},
+          serverInfo: { name: 'n', version: '1' },
+        };
+        res
+          .writeHead(200, { 'content-type': 'application/json' })
+          .end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }));
+      });
+    });
+    const session = await bed().open(remoteDefinition('streamable-http', `${base}/mcp`));
+    await eventually(() => from.length >= 3, 15_000);
+    expect(from.slice(0, 3)).toEqual(['', '', '✓']);
+    await session.close();
   });
 });
+
+const idOf = (header: string | string[] | undefined): string =>
+  Buffer.from(String(header ?? ''), 'latin1').toString('utf8');

@@ -53,6 +53,18 @@ export function isEventStream(response: Response): boolean {
   return response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() === 'text/event-stream';
 }
 
+/** A longer id is none that a server could be told in a header. */
+const MAX_EVENT_ID = 4_096;
+
+/**
+ * The header that asks for a stream from after this event, as the standard says it: the bytes of its UTF-8, one character
+ * each. Empty where there is nothing to go on from, or nothing that a header can say.
+ */
+export function resumeHeaders(lastEventId: string | undefined): Readonly<Record<string, string>> {
+  const id = Buffer.from(lastEventId ?? '', 'utf8').toString('latin1');
+  return /^[\t\x20-\x7e\x80-\xff]+$/.test(id) && id.length <= MAX_EVENT_ID ? { 'last-event-id': id } : {};
+}
+
 function withoutField(line: Buffer): Buffer {
   return line.subarray(/^data: ?/.exec(line.toString('latin1', 0, 6))?.[0].length ?? 0);
 }

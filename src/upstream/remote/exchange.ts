@@ -2,7 +2,7 @@ import { sleep } from '../../lib/abort.js';
 import { backoffDelay } from '../../lib/backoff.js';
 import type { ChannelSink } from '../channel.js';
 import { tooLarge } from '../errors.js';
-import { EventTooLarge, isEventStream, readEventStream } from './event-stream.js';
+import { EventTooLarge, isEventStream, readEventStream, resumeHeaders } from './event-stream.js';
 import { bodyUnusable, connectionFailed, connectionLost } from './http-errors.js';
 import { readCapped } from './read-body.js';
 
@@ -131,7 +131,7 @@ export class Exchange {
     try {
       await readEventStream(response.body, maxMessageBytes, {
         event: ({ id, event, data }) => {
-          if (id !== undefined) this.#lastEventId = id;
+          if (id !== undefined) this.#lastEventId = 'last-event-id' in resumeHeaders(id) ? id : undefined;
           if (data !== '' && (event === undefined || event === 'message'))
             sink.message(Buffer.from(data, 'utf8'), of);
         },

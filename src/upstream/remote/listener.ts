@@ -3,9 +3,9 @@ import { backoffDelay } from '../../lib/backoff.js';
 import type { ChannelSink } from '../channel.js';
 import { isEventStream, readEventStream } from './event-stream.js';
 
-/** A stream that held this long was a good one: the delays begin anew. */
-const GOOD_MS = 60_000;
-const MAX_FAILURES = 10;
+/** A stream that held this long was a good one, which proxies end after half a minute: the delays begin anew. */
+const GOOD_MS = 5_000;
+const MAX_DELAY_MS = 60_000;
 
 export interface ListenerOptions {
   readonly maxMessageBytes: number;
@@ -15,7 +15,7 @@ export interface ListenerOptions {
 
 /**
  * The stream on which a server sends what belongs to no call. It is optional (405: the server has none), so whatever
- * goes wrong ends in silence: calls do not depend on it.
+ * goes wrong ends in silence: calls do not depend on it. As long as nobody says that there is none, it is tried again.
  */
 export class Listener {
   readonly #abort = new AbortController();
@@ -33,7 +33,7 @@ export class Listener {
     const { signal } = this.#abort;
     let lastEventId: string | undefined;
     let retryMs = 1_000;
-    for (let failures = 1; failures <= MAX_FAILURES; failures += 1) {
+    for (let failures = 1; !signal.aborted; failures += 1) {
       const openedAt = performance.now();
       const response = await open(lastEventId, signal).catch(() => undefined);
       if (response && (!response.ok || !isEventStream(response) || !response.body)) {
@@ -54,8 +54,8 @@ export class Listener {
         await reading.catch(() => {});
       }
       if (performance.now() - openedAt > GOOD_MS) failures = 1;
-      const delay = backoffDelay(failures, { baseMs: 1_000, capMs: 60_000, jitter: 0.2 });
-      await sleep(Math.max(delay, Math.min(retryMs, 60_000)), { signal, unref: true });
+      const delay = backoffDelay(failures, { baseMs: 1_000, capMs: MAX_DELAY_MS, jitter: 0.2 });
+      await sleep(Math.max(delay, Math.min(retryMs, MAX_DELAY_MS)), { signal, unref: true });
     }
   }
 }

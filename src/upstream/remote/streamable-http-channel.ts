@@ -5,6 +5,7 @@ import { protocolBroken } from '../errors.js';
 import { readMessage } from '../message.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Endpoint } from './endpoint.js';
+import { resumeHeaders } from './event-stream.js';
 import { Exchange } from './exchange.js';
 import { type Fetch, guardedFetch } from './guarded-fetch.js';
 import { connectionFailed, statusFailed } from './http-errors.js';
@@ -188,10 +189,9 @@ export class StreamableHttpChannel implements MessageChannel {
   }
 
   #openStream(lastEventId: string | undefined, signal: AbortSignal): Promise<Response> {
-    const resume = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
     return this.#fetch({
       method: 'GET',
-      headers: { ...this.#headers(), ...resume, accept: 'text/event-stream' },
+      headers: { ...this.#headers(), ...resumeHeaders(lastEventId), accept: 'text/event-stream' },
       signal,
     });
   }
