@@ -62,6 +62,12 @@ describe('LineSplitter', () => {
     expect(told.line[0]?.buffer).toBe(chunks[0]?.buffer);
     expect(told.line.at(-1)?.toString()).toBe('b');
     expect(told.whole).toEqual(['shorter']);
+
+    // Hundreds of thousands of tiny pieces would cost more than the copy.
+    for (let at = 0; at < 300; at += 1) splitter.push(Buffer.alloc(1_000, 0x63));
+    splitter.push(Buffer.from('\n'));
+    expect(told.line).toHaveLength(6);
+    expect(told.whole.at(-1)).toHaveLength(300_000);
   });
 
   it('is linear in bytes: each is copied once', () => {

@@ -4,6 +4,8 @@ const HEAD_BYTES = 4_096;
 const TAIL_BYTES = 256;
 /** Shorter lines are joined: one piece is read faster than several. */
 const LEAST_IN_PIECES = 256 * 1_024;
+/** Chunks that are smaller on average are joined as well: each costs as much as some of their bytes. */
+const LEAST_PIECE = 2_048;
 
 /** A line above the limit: never held as a whole. */
 export interface LongLine {
@@ -84,7 +86,8 @@ export class LineSplitter {
     const [first] = chunks;
     if (skipped) this.#sink.tooLong(skipped);
     else if (first && chunks.length === 1) this.#sink.line(first);
-    else if (this.#sink.pieces && held >= LEAST_IN_PIECES) this.#sink.pieces(chunks);
+    else if (this.#sink.pieces && held >= Math.max(LEAST_IN_PIECES, chunks.length * LEAST_PIECE))
+      this.#sink.pieces(chunks);
     else this.#sink.line(Buffer.concat(chunks, held));
   }
 }
