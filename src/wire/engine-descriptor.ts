@@ -46,18 +46,25 @@ const LOOK_MS = 1_000;
 /**
  * Writes it, and again when it is gone: an engine of an older version may remove that of its successor on its way out, and
  * people clear directories. An engine that nobody finds would keep every other out. Only for the holder of the lock.
+ * @param onOther hears at each look that another engine's stands there.
  * @returns how to leave it alone from then on; that resolves when nothing is being written any more.
  */
 export async function keepDescriptor(
   directory: EngineDirectory,
   facts: EngineDescriptor,
+  onOther: () => void = () => {},
 ): Promise<{ stop(): Promise<void> }> {
   await writeDescriptor(directory, facts);
   let over = false;
   let looking = Promise.resolve();
   const look = async () => {
     // Another's stands there only where somebody removed the lock together with the directory: it is left to it.
-    if (over || (await readDescriptor(directory)) !== undefined) return;
+    if (over) return;
+    const found = await readDescriptor(directory);
+    if (found !== undefined) {
+      if (!over && (found.pid !== facts.pid || found.startedAt !== facts.startedAt)) onOther();
+      return;
+    }
     // A full disk: the next look tries again.
     await writeDescriptor(directory, facts).catch(() => {});
   };

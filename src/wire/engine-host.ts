@@ -59,10 +59,11 @@ export async function hostEngine(options: HostOptions): Promise<HostedEngine> {
   const lock = await acquireEngineLock(directory);
   const facts = { pid, version, protocol: PROTOCOL_VERSION, startedAt: Date.now() };
   const failures: unknown[] = [];
+  let isReplaced = false;
   const undo: (() => void | Promise<void>)[] = [
     () => lock.release(),
-    // Stays where something could not be ended.
-    () => (failures.length === 0 ? rm(directory.runningPath, { force: true }) : undefined),
+    // Stays where something could not be ended, or it is the successor's.
+    () => (failures.length === 0 && !isReplaced ? rm(directory.runningPath, { force: true }) : undefined),
     () => removeDescriptor(directory, facts),
   ];
   const unwind = async () => {
@@ -90,7 +91,12 @@ export async function hostEngine(options: HostOptions): Promise<HostedEngine> {
     const server = await serveRuntime({ ...options, port, listen });
     undo.push(() => server.close());
     const addresses = server.links.map((link) => link.address);
-    const kept = await keepDescriptor(directory, { ...facts, addresses });
+    // Its home was cleared while it ran, and there is a successor: nobody will be sent here any more.
+    const makeRoom = () => {
+      isReplaced = true;
+      if (options.busy?.() !== true) options.onRetire?.();
+    };
+    const kept = await keepDescriptor(directory, { ...facts, addresses }, makeRoom);
     undo.push(() => kept.stop());
     let ending: Promise<void> | undefined;
     const end = (stop: () => Promise<void>) => {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventually, hostile, isAlive } from '../support/processes.js';
@@ -32,6 +32,24 @@ describe('one engine for all clients', () => {
       clients.map((_, index) => `window ${index}`).sort(),
     );
   }, 90_000);
+
+  it('an engine whose home was cleared and that has a successor ends with its last client', async () => {
+    at().servers({ good: good() });
+    const first = await at().client();
+    const server = Number(textOf(await first.execute('good', 'pid')));
+    const before = await enginePid();
+    // Stopped, so that it cannot say again where it is before the other is there.
+    process.kill(before, 'SIGSTOP');
+    rmSync(at().home, { recursive: true });
+    const second = await at().client();
+    expect(textOf(await second.execute('good', 'echo', { text: 'two' }))).toBe('two');
+    process.kill(before, 'SIGCONT');
+    expect(await enginePid()).not.toBe(before);
+    expect(Number(textOf(await first.execute('good', 'pid')))).toBe(server);
+    await first.close();
+    await eventually(() => !isAlive(before) && !isAlive(server), 20_000);
+    expect(textOf(await second.execute('good', 'echo', { text: 'still' }))).toBe('still');
+  }, 60_000);
 
   it('a restarted window finds the task and the content of the old one', async () => {
     at().servers({ good: good() });
