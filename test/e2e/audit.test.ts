@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { good, type Workplace, workplace } from '../support/runtime.js';
 
 const SECRET = 'canary-7f3a9';
@@ -33,7 +33,15 @@ describe('the audit log', () => {
     await client.call('manage_server', { server_name: 'good', action: 'shutdown' });
     await client.close();
 
-    const all = await shown(place);
+    // An engine that goes on writes a moment later.
+    const all = await vi.waitFor(
+      async () => {
+        const found = await shown(place);
+        expect(found.length).toBeGreaterThanOrEqual(8);
+        return found;
+      },
+      { timeout: 20_000, interval: 100 },
+    );
     const who = { principal: 'local', client: 'auditor' };
     expect(all).toMatchObject([
       { event: 'policy', valid: true },
