@@ -140,6 +140,30 @@ describe('a journal', () => {
     expect((await verifyJournal(directory)).problems.join(' ')).toMatch(/a file is missing/);
   });
 
+  it('AUD-08: loses nothing that comes while it writes', async () => {
+    const writer = journal();
+    let added = 0;
+    const add = () => {
+      added += 1;
+      writer.add(() => ({ event: 'call', at: Date.now(), facts: {} }));
+    };
+    for (let round = 0; round < 5; round += 1) {
+      add();
+      let isWriting = true;
+      const written = writer.flush().then(() => {
+        isWriting = false;
+      });
+      for (let more = 0; isWriting && more < 100; more += 1) {
+        add();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await written;
+    }
+    await writer.flush();
+    expect(added).toBeGreaterThan(15);
+    expect(await verifyJournal(directory)).toMatchObject({ records: added, problems: [] });
+  });
+
   it('AUD-05: a hash that was kept elsewhere finds a journal that was written anew', async () => {
     await write(10);
     const { hash } = await verifyJournal(directory);

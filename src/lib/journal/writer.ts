@@ -1,6 +1,7 @@
 import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic-file.js';
+import { Breather } from '../breather.js';
 import { withFileLock } from '../file-lock.js';
 import { ensurePrivateDir } from '../private-dir.js';
 import {
@@ -50,6 +51,8 @@ export class Journal {
   #fresh: (() => Entry)[] = [];
   /** Printed but for their numbers. */
   #waiting: string[] = [];
+  /** How many are being written; what comes meanwhile waits. */
+  #inWrite = 0;
   #lost = 0;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -62,7 +65,7 @@ export class Journal {
 
   /** @param entry asked for soon, behind what is under way. */
   add(entry: () => Entry): void {
-    if (this.#waiting.length + this.#fresh.length >= MOST_WAITING) {
+    if (this.#inWrite + this.#waiting.length + this.#fresh.length >= MOST_WAITING) {
       this.#lost += 1;
       return;
     }
@@ -98,18 +101,22 @@ export class Journal {
     this.#print();
     const batch = this.#waiting;
     if (batch.length === 0) return;
+    this.#waiting = [];
+    this.#inWrite = batch.length;
     const lost = this.#lost;
     const { directory } = this.#options;
     try {
       await ensurePrivateDir(directory);
       const patience = AbortSignal.timeout(LOCK_MS);
       await withFileLock(join(directory, LOCK_FILE), patience, () => this.#append(batch, lost));
-      this.#waiting = this.#waiting.slice(batch.length);
       this.#lost -= lost;
     } catch (error) {
       // Kept, and tried again with what comes next. What was written half is seen as such then.
+      this.#waiting = [...batch, ...this.#waiting];
       this.#end = undefined;
       this.#options.onError(error);
+    } finally {
+      this.#inWrite = 0;
     }
   }
 
@@ -128,7 +135,9 @@ export class Journal {
         hash = hashOf(hash, json);
         text += `${hash} ${json}\n`;
       };
+      const breather = new Breather();
       for (const record of records) {
+        if (breather.isDue) await breather.pause();
         if (size + text.length >= maxBytes / FILES) {
           await file.appendFile(text);
           await file.close();
