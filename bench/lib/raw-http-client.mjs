@@ -46,21 +46,24 @@ export async function connectRawHttp(url, sockets = 1) {
     return new Promise((resolve) => waiting.push(resolve));
   };
 
+  const exchange = (wire, request) =>
+    new Promise((resolve, reject) => {
+      wire.answer = { resolve, reject };
+      wire.socket.write(request);
+    });
+
   const post = async (message) => {
     const body = JSON.stringify({ jsonrpc: '2.0', ...message });
-    const wire = await take();
-    const { head, text } = await new Promise((resolve, reject) => {
-      wire.answer = { resolve, reject };
-      wire.socket.write(
-        `POST ${pathname} HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-type: application/json\r\n` +
-          `accept: application/json, text/event-stream\r\n${session}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-      );
-    });
+    const text =
+      `POST ${pathname} HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-type: application/json\r\n` +
+      `accept: application/json, text/event-stream\r\n${session}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+    // A socket that was idle may be closed by the server at the moment it is used again.
+    const { head, text: said } = await exchange(await take(), text).catch(async () => exchange(await open(), text));
     if (session === '') {
       const id = /^mcp-session-id: *(.*?)\r?$/im.exec(head)?.[1];
       if (id) session = `mcp-session-id: ${id}\r\nmcp-protocol-version: 2025-06-18\r\n`;
     }
-    return resultIn(text);
+    return resultIn(said);
   };
   const request = (method, params) => post({ id: ++lastId, method, params });
   await request('initialize', {
