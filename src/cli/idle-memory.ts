@@ -6,30 +6,39 @@ import { runInNewContext } from 'node:vm';
 const LOOK_MS = 1_500;
 /** Who worked less than this share of the time between two looks is idle. */
 const IDLE_SHARE = 0.02;
-/** Less is not worth a collection, bytes. */
+/** So much is given back at the first idle look, bytes. */
+const LARGE_BYTES = 32 * 1_048_576;
+/** Less waits until nothing has happened for so many looks: who calls now and then must not pay for it each time. */
+const LONG_IDLE_LOOKS = 10;
+/** Less is not worth a collection then either, bytes. */
 const WORTH_BYTES = 8 * 1_048_576;
-/** So much more in use than after the last collection is mostly garbage: calls leave it one by one, bytes. */
+/** So much more in use than after the last collection, or allocated and not in use, is mostly garbage, bytes. */
 const GARBAGE_BYTES = 3 * 1_048_576;
-/** A start leaves so much unused in a heap that is too small to be worth more, bytes. */
-const LATE_BYTES = 3 * 1_048_576;
-/** V8 gives back its young generation only when little was allocated in the 5 s before: so many looks, with one to spare. */
-const LONG_IDLE_LOOKS = 5;
 
 /**
  * Gives back what is garbage once nothing happens: a start leaves some 10 MB behind, a hundred results of 10 MiB leave 100,
- * and V8, which collects when it allocates, keeps them as long as nobody calls. A collection takes some 20 ms.
+ * and V8, which collects when it allocates, keeps them as long as nobody calls. A collection takes some 20 ms, and V8 drops
+ * optimised code whose objects died: the next few hundred calls cost up to twice as much.
  */
 export function trimWhenIdle(): void {
   let before: EventLoopUtilization = performance.eventLoopUtilization();
   let held = 0;
   let kept = 0;
   let idleLooks = 0;
+  const isWorth = () => {
+    const isFirst = held === 0;
+    if (isFirst || footprint() >= held + LARGE_BYTES) return true;
+    if (idleLooks % LONG_IDLE_LOOKS !== 0) return false;
+    return (
+      footprint() >= held + WORTH_BYTES ||
+      usedHeap() >= kept + GARBAGE_BYTES ||
+      unusedHeap() >= GARBAGE_BYTES
+    );
+  };
   setInterval(() => {
     const isIdle = performance.eventLoopUtilization(before).utilization < IDLE_SHARE;
     idleLooks = isIdle ? idleLooks + 1 : 0;
-    const isLate = idleLooks === LONG_IDLE_LOOKS && unusedHeap() >= LATE_BYTES;
-    const isWorth = footprint() >= held + WORTH_BYTES || usedHeap() >= kept + GARBAGE_BYTES;
-    if (isLate || (isIdle && isWorth)) {
+    if (isIdle && isWorth()) {
       collect();
       // The young generation shrinks only at the second, which also moves what is left in half empty pages together.
       setFlagsFromString('--optimize-for-size');
