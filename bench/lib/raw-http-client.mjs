@@ -58,7 +58,9 @@ export async function connectRawHttp(url, sockets = 1) {
       `POST ${pathname} HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-type: application/json\r\n` +
       `accept: application/json, text/event-stream\r\n${session}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
     // A socket that was idle may be closed by the server at the moment it is used again.
-    const { head, text: said } = await exchange(await take(), text).catch(async () => exchange(await open(), text));
+    const { head, text: said } = await exchange(await take(), text).catch(async () =>
+      exchange(await open(), text),
+    );
     if (session === '') {
       const id = /^mcp-session-id: *(.*?)\r?$/im.exec(head)?.[1];
       if (id) session = `mcp-session-id: ${id}\r\nmcp-protocol-version: 2025-06-18\r\n`;

@@ -30,9 +30,7 @@ export function trimWhenIdle(): void {
     if (isFirst || footprint() >= held + LARGE_BYTES) return true;
     if (idleLooks % LONG_IDLE_LOOKS !== 0) return false;
     return (
-      footprint() >= held + WORTH_BYTES ||
-      usedHeap() >= kept + GARBAGE_BYTES ||
-      unusedHeap() >= GARBAGE_BYTES
+      footprint() >= held + WORTH_BYTES || usedHeap() >= kept + GARBAGE_BYTES || unusedHeap() >= GARBAGE_BYTES
     );
   };
   setInterval(() => {
