@@ -6,31 +6,12 @@ import type { Sqlite } from '../lib/sqlite.js';
 import { cleanTool } from './clean-tool.js';
 import { definitionHash, learntKey } from './definition-hash.js';
 import { describeServer, type ServerDescription, toolTitle } from './describe.js';
+import { type CatalogEntry, isGood, sameReasons } from './entry.js';
 import { type Learnt, LearntStore } from './learnt-store.js';
 import { serverNotFound, toolNotFound } from './not-found.js';
-import type { Approvals, ListOrigin, Withheld } from './pins/approvals.js';
+import type { Approvals, ListOrigin } from './pins/approvals.js';
 import { documentsOf } from './search/documents.js';
 import type { ModelSearch, SearchIndex, SearchOptions } from './search/index.js';
-
-/** One known server: its definition and what was learnt of it. */
-export interface CatalogEntry {
-  readonly definition: KnownServer;
-  readonly identity: ServerIdentity | undefined;
-  readonly description: ServerDescription;
-  /** Those that may be used, as they may stand before a model: approved, not blocked; in the server's order. */
-  readonly tools: readonly ListedTool[];
-  /** As they came, also what may not be used. */
-  readonly listed: readonly ListedTool[];
-  /** Tools that are neither found nor called until a person approves them, and why. */
-  readonly withheld: ReadonlyMap<string, Withheld>;
-  /** Ms since the epoch; undefined while nothing was learnt yet. */
-  readonly learntAt: number | undefined;
-  /** Why the tools may be out of date. */
-  readonly stale: string | undefined;
-  /** Why it could not be learnt. */
-  readonly problem: ServerProblem | undefined;
-  readonly toolProblems: readonly string[];
-}
 
 export interface ToolSearch {
   readonly query: string;
@@ -292,10 +273,3 @@ export class Catalog {
     this.#search.removeServer(name);
   }
 }
-
-/** Its tools are those of this definition, and nothing went wrong since. */
-const isGood = ({ learntAt, stale, problem }: CatalogEntry): boolean =>
-  learntAt !== undefined && stale === undefined && problem === undefined;
-
-const sameReasons = (one: CatalogEntry['withheld'], other: CatalogEntry['withheld']): boolean =>
-  one.size === other.size && [...one].every(([tool, why]) => other.get(tool) === why);

@@ -1,4 +1,4 @@
-import type { CatalogEntry } from '../catalog/catalog.js';
+import type { CatalogEntry } from '../catalog/entry.js';
 import type { OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import { sleep } from '../lib/abort.js';

@@ -1,5 +1,6 @@
-import type { Catalog, CatalogEntry } from '../catalog/catalog.js';
+import type { Catalog } from '../catalog/catalog.js';
 import { describeServer } from '../catalog/describe.js';
+import type { CatalogEntry } from '../catalog/entry.js';
 import { toolNotFound } from '../catalog/not-found.js';
 import type { Asker } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';

@@ -1,5 +1,5 @@
-import type { CatalogEntry } from '../catalog/catalog.js';
 import { toolTitle } from '../catalog/describe.js';
+import type { CatalogEntry } from '../catalog/entry.js';
 import type { ServerState } from '../core/server.js';
 import type { OperationInput, OperationOutput } from '../operations/table.js';
 import { duration } from '../operations/text.js';

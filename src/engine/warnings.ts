@@ -1,4 +1,4 @@
-import type { CatalogEntry } from '../catalog/catalog.js';
+import type { CatalogEntry } from '../catalog/entry.js';
 import { approveCommand } from '../catalog/not-found.js';
 import { identitySuspicions, suspicions } from '../catalog/suspicion.js';
 import { plural } from '../operations/text.js';

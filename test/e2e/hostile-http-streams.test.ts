@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { localServers, MIB, startHostileHttp } from '../support/http-servers.js';
 import { eventually } from '../support/processes.js';
@@ -86,24 +87,8 @@ describe('REM-03 answers that are slow, stuck or break off', () => {
         return void res.writeHead(200, events).end(`id: e2\ndata: ${JSON.stringify(answer)}\n\n`);
       }
       if (req.method !== 'POST') return void req.resume().on('end', () => res.writeHead(405).end());
-      let body = '';
-      req.on('data', (chunk) => {
-        body += String(chunk);
-      });
-      req.on('end', () => {
-        const message = JSON.parse(body) as { id?: number; method: string };
-        if (message.id === undefined) return void res.writeHead(202).end();
-        if (message.method === 'initialize') {
-          const result = {
-            protocolVersion: '2025-06-18',
-            capabilities: {},
-            serverInfo: { name: 'n', version: '1' },
-          };
-          return void res
-            .writeHead(200, { 'content-type': 'application/json' })
-            .end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }));
-        }
-        posted = { id: message.id };
+      onCall(req, res, (id) => {
+        posted = { id };
         res.writeHead(200, events).end(`id: ${eventId}\ndata:\n\n`);
       });
     });
@@ -123,22 +108,7 @@ describe('REM-03 answers that are slow, stuck or break off', () => {
           .writeHead(200, { 'content-type': 'text/event-stream' })
           .end('retry: 1\nid: ✓\ndata: {"jsonrpc":"2.0","method":"notifications/x"}\n\n');
       }
-      let body = '';
-      req.on('data', (chunk) => {
-        body += String(chunk);
-      });
-      req.on('end', () => {
-        const message = body === '' ? {} : (JSON.parse(body) as { id?: number });
-        if (message.id === undefined) return void res.writeHead(202).end();
-        const result = {
-          protocolVersion: '2025-06-18',
-          capabilities: {},
-          serverInfo: { name: 'n', version: '1' },
-        };
-        res
-          .writeHead(200, { 'content-type': 'application/json' })
-          .end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }));
-      });
+      onCall(req, res, () => res.writeHead(500).end());
     });
     const session = await bed().open(remoteDefinition('streamable-http', `${base}/mcp`));
     await eventually(() => from.length >= 3, 15_000);
@@ -149,3 +119,24 @@ describe('REM-03 answers that are slow, stuck or break off', () => {
 
 const idOf = (header: string | string[] | undefined): string =>
   Buffer.from(String(header ?? ''), 'latin1').toString('utf8');
+
+/** Serves what begins a session; calls are for `answer`. */
+function onCall(req: IncomingMessage, res: ServerResponse, answer: (id: number) => void): void {
+  let body = '';
+  req.on('data', (chunk) => {
+    body += String(chunk);
+  });
+  req.on('end', () => {
+    const { id, method } = (body === '' ? {} : JSON.parse(body)) as { id?: number; method?: string };
+    if (id === undefined) return void res.writeHead(202).end();
+    if (method !== 'initialize') return answer(id);
+    const result = {
+      protocolVersion: '2025-06-18',
+      capabilities: {},
+      serverInfo: { name: 'n', version: '1' },
+    };
+    res
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+  });
+}

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { sha256 } from '../../lib/hash.js';
 import { type OpenAiEndpoint, postJson } from '../../lib/openai-endpoint.js';
 import { oneLine } from '../../lib/printable.js';
-import type { CatalogEntry } from '../catalog.js';
 import type { ServerDescription } from '../describe.js';
+import type { CatalogEntry } from '../entry.js';
 
 /** What a model is asked about a server; the hash is that of question and model. */
 export interface DescriptionQuestion {

@@ -1,4 +1,4 @@
-import type { CatalogEntry } from '../../catalog/catalog.js';
+import type { CatalogEntry } from '../../catalog/entry.js';
 import type { ServersFile } from '../../config/servers-file.js';
 import { RuntimeError } from '../../core/errors.js';
 import type { ListedTool, ServerDefinition } from '../../core/server.js';
