@@ -1,6 +1,7 @@
 import { type EventLoopUtilization, performance } from 'node:perf_hooks';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { shrinkingYoung } from './boot/young-generation.js';
 
 /** Between two looks, ms. */
 const LOOK_MS = 1_500;
@@ -39,9 +40,7 @@ export function trimWhenIdle(): void {
     if (isIdle && isWorth()) {
       collect();
       // The young generation shrinks only at the second, which also moves what is left in half empty pages together.
-      setFlagsFromString('--optimize-for-size');
-      collect();
-      setFlagsFromString('--no-optimize-for-size');
+      shrinkingYoung(collect);
       held = footprint();
       kept = usedHeap();
     }

@@ -27,7 +27,12 @@ const HELLO = [
 ];
 
 /** Starts a front-end by a command line of our own, asks, and waits until it ended. @returns its answers by id. */
-async function ask(command: string, args: string[], { env }: Workplace, messages: object[] = HELLO) {
+async function ask(
+  command: string,
+  args: string[],
+  { env }: Workplace,
+  { messages = HELLO, idleMs = 0 }: { messages?: object[]; idleMs?: number } = {},
+) {
   const child: ChildProcessWithoutNullStreams = spawn(command, args, { env: { ...process.env, ...env } });
   let stdout = '';
   let stderr = '';
@@ -41,6 +46,7 @@ async function ask(command: string, args: string[], { env }: Workplace, messages
   for (const message of messages) child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
   const expected = messages.filter((message) => 'id' in message).length;
   await eventually(() => stdout.split('\n').length > expected || child.exitCode !== null, 25_000);
+  await new Promise((resolve) => setTimeout(resolve, idleMs));
   child.stdin.end();
   const code = await ended;
   const answers = new Map(
@@ -127,6 +133,21 @@ describe('the start of the command', () => {
     expect(kept()).toBe(first);
   });
 
+  it('takes what was compiled also where memory was given back meanwhile', async () => {
+    const here = place();
+    here.servers({ one: good() });
+    const kept = () =>
+      cacheFiles(here).map((name) => `${name} ${statSync(join(here.home, 'code-cache', name)).ino}`);
+    // Idle is noticed after 1.5 s, or 3 where the start was still going on at the first look.
+    await ask(process.execPath, [bin, 'serve'], here, { idleMs: 3_200 });
+    await here.command('engine', 'stop');
+    const first = kept().filter((name) => /^(serve|engine)-/.test(name));
+    expect(first).toHaveLength(2);
+    await ask(process.execPath, [bin, 'serve'], here);
+    await here.command('engine', 'stop');
+    expect(kept()).toEqual(expect.arrayContaining(first));
+  });
+
   it('says where in the source something went wrong, when it is run again as it asks', async () => {
     const here = place();
     here.servers({});
@@ -136,7 +157,7 @@ describe('the start of the command', () => {
       process.execPath,
       ['--require', breaker, bin, 'ps', '--log-level', 'debug'],
       here,
-      [],
+      { messages: [] },
     );
     expect(stderr).toContain('broken');
     expect(stderr).toMatch(/src\/cli\/output\.ts:\d+/);
