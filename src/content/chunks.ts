@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { type ByteSource, codePointStart } from './bytes.js';
-import { loadTokenizer, takeTokens } from './tokens.js';
+import { takeManyTokens } from './tokens.js';
 
 /**
  * Where the chunks of a text begin. The first ones are filled by counting tokens and listed; from `from` on they
@@ -29,7 +29,6 @@ export async function mapChunks(source: ByteSource, limit: number): Promise<Chun
   const starts: number[] = [];
   let from = 0;
   if (size <= limit) return { size, starts: [0], from: size, stride, lookBack };
-  const tokenizer = await loadTokenizer();
   while (from < size && starts.length < COUNTED_CHUNKS) {
     starts.push(from);
     if (size - from <= limit) {
@@ -40,7 +39,7 @@ export async function mapChunks(source: ByteSource, limit: number): Promise<Chun
     const isLast = from + raw.length === size;
     const whole = isLast ? raw.length : codePointStart(raw, raw.length - 1) || raw.length;
     const text = raw.toString('utf8', 0, whole);
-    const { end } = takeTokens(tokenizer, text, 0, limit);
+    const { end } = await takeManyTokens(text, 0, limit);
     if (end === text.length && isLast) from = size;
     else {
       const bytes = Math.min(Buffer.byteLength(text.slice(0, end)), raw.length);

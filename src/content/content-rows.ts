@@ -35,12 +35,15 @@ interface Row {
 
 const COLUMNS = 'id, principal, kind, mime, bytes, sha256, newlines, created_at, expires_at, pinned_until';
 
-/** The metadata of what is kept. Every method is synchronous; the database throws what SQLite says. */
+/**
+ * The metadata of what is kept. Every method but `flushed` is synchronous; the database throws what SQLite says. Before a
+ * reference is given away, `flushed` must have resolved.
+ */
 export class ContentRows {
   readonly #db: Sqlite;
 
   constructor(path: string) {
-    this.#db = openDatabase(path, 'content', migrations);
+    this.#db = openDatabase(path, 'content', migrations, { flush: 'asked' });
   }
 
   insert(record: ContentRecord): void {
@@ -94,6 +97,15 @@ export class ContentRows {
     return this.#db.run('DELETE FROM content WHERE id = ?', id) > 0;
   }
 
+  /** As `remove`, where the database may be what failed: without its file a row is dropped by who reads it next. */
+  forget(id: string): void {
+    try {
+      this.remove(id);
+    } catch {
+      // The first failure is what is told.
+    }
+  }
+
   expired(now: number): ContentRecord[] {
     return this.#many(`SELECT ${COLUMNS} FROM content WHERE expires_at <= ?`, now);
   }
@@ -127,6 +139,10 @@ export class ContentRows {
 
   setChunkMap(id: string, map: ChunkMap): void {
     this.#db.run('UPDATE content SET chunk_map = ? WHERE id = ?', JSON.stringify(map), id);
+  }
+
+  flushed(): Promise<void> {
+    return this.#db.flushed();
   }
 
   close(): void {

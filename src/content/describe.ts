@@ -1,13 +1,13 @@
 import type { Kept, LongText } from './long-text.js';
 import { humanBytes, measure } from './media.js';
-import { loadTokenizer, takeTokens, wholeCodePoint } from './tokens.js';
+import { takeManyTokens, wholeCodePoint } from './tokens.js';
 
 /** The head of a long text, what it is, and how to get the rest. `headTokens` 0 leaves the head out. */
 export async function describeText(long: LongText, headTokens: number): Promise<string> {
   const { head: text, chars, lines, outline, tokens, kept } = long;
   // The average is fair to most texts; counting guards against a head that is denser than the rest.
   const average = Math.floor((chars / Math.max(1, tokens)) * headTokens);
-  const { end } = takeTokens(await loadTokenizer(), text, 0, headTokens);
+  const { end } = await takeManyTokens(text, 0, headTokens);
   const head = headOf(text, Math.min(average, Math.max(end, headTokens)));
   const facts = [
     `${chars} characters`,

@@ -2,7 +2,7 @@ import type { ContentRef } from '../core/content.js';
 import { type JsonString, TextTally } from './json-string.js';
 import { type Outline, outlineText } from './outline.js';
 import type { NewContent } from './store.js';
-import { countTokens, fitsTokens, loadTokenizer, takeTokens } from './tokens.js';
+import { countTokens, fitsTokens, takeManyTokens } from './tokens.js';
 
 /** Where a text went: kept under a reference, or not kept and why. */
 export type Kept =
@@ -49,7 +49,7 @@ export async function keepLong(
   // What could not be kept may have been counted in part only.
   const whole = 'lost' in kept ? counted(source) : tally;
   const head = source.head(Math.max(64 * 1024, maxTokens * 16));
-  const { end, tokens } = takeTokens(await loadTokenizer(), head, 0, maxTokens);
+  const { end, tokens } = await takeManyTokens(head, 0, maxTokens);
   return {
     head,
     chars: whole.chars,

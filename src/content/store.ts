@@ -180,8 +180,11 @@ export class ContentStore {
       const record = { ...facts, createdAt, expiresAt, pinnedUntil: keepUntil ?? 0 };
       await this.#files.trust(this.#path(facts.id), facts.id);
       this.#rows.insert(record);
+      await this.#rows.flushed();
       return publicRef(record);
     } catch (error) {
+      // A row that could not be flushed may stand; the callers count its bytes, so nobody else may.
+      this.#rows.forget(facts.id);
       await unlink(this.#path(facts.id)).catch(() => {});
       throw error;
     }
@@ -201,6 +204,7 @@ export class ContentStore {
       return undefined;
     }
     this.#rows.prolong(found.id, Math.max(now + this.#options.ttlMs, keepUntil ?? 0), keepUntil ?? 0);
+    await this.#rows.flushed();
     const prolonged = this.#rows.find(facts.principal, found.id, now);
     return prolonged && publicRef(prolonged);
   }

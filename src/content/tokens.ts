@@ -1,5 +1,9 @@
+import { Breather } from '../lib/breather.js';
+import { BytePairCounter } from './byte-pairs.js';
+
+/** Counts the tokens of a text; of a tool's text no part is a control token. */
 export interface Tokenizer {
-  countTokens(text: string, options: { disallowedSpecial: Set<string> }): number;
+  count(text: string): number;
 }
 
 interface TokenCount {
@@ -8,17 +12,14 @@ interface TokenCount {
   readonly exact: boolean;
 }
 
-/** Text of a tool is never a control token: `<|endoftext|>` is counted as the characters it is. */
-const plainText = { disallowedSpecial: new Set<string>() };
-
 let loading: Promise<Tokenizer> | undefined;
 
 /**
- * cl100k, loaded on first need: 0.2 s and 42 MB (o200k: 0.4 s and 68 MB). Other families have other vocabularies,
- * so every count is a stand-in; cl100k gives slightly more tokens than the newer ones, which errs on the safe side.
+ * cl100k, loaded on first need. Other families have other vocabularies, so every count is a stand-in; cl100k gives
+ * slightly more tokens than the newer ones, which errs on the safe side.
  */
 export function loadTokenizer(): Promise<Tokenizer> {
-  loading ??= import('gpt-tokenizer/encoding/cl100k_base');
+  loading ??= BytePairCounter.load();
   return loading;
 }
 
@@ -37,7 +38,7 @@ const PIECE_CHARS = 512;
 export async function countTokens(text: string, limit: number): Promise<TokenCount> {
   const bytes = Buffer.byteLength(text);
   if (bytes <= limit) return { tokens: bytes, exact: false };
-  const { end, tokens } = takeTokens(await loadTokenizer(), text, 0, limit);
+  const { end, tokens } = await takeManyTokens(text, 0, limit);
   if (end === text.length) return { tokens, exact: true };
   return { tokens: Math.max(limit + 1, Math.round((tokens / end) * text.length)), exact: false };
 }
@@ -49,35 +50,52 @@ export async function fitsTokens(text: string, limit: number): Promise<boolean> 
   const bytes = Buffer.byteLength(text);
   if (bytes <= limit) return true;
   if (bytes > limit * 128) return false;
-  return takeTokens(await loadTokenizer(), text, 0, limit).end === text.length;
+  return (await takeManyTokens(text, 0, limit)).end === text.length;
 }
 
 /** The exact number of tokens when it is at most `limit`, else undefined. Always counts. */
 export async function tokensWithin(text: string, limit: number): Promise<number | undefined> {
-  const { end, tokens } = takeTokens(await loadTokenizer(), text, 0, limit);
+  const { end, tokens } = await takeManyTokens(text, 0, limit);
   return end === text.length ? tokens : undefined;
+}
+
+interface Taken {
+  readonly end: number;
+  readonly tokens: number;
 }
 
 /**
  * How far one gets in `text` from `start` with `limit` tokens. `end` is a place between two pieces, so it is never
  * inside a code point, and `tokens` is what stands between.
  */
-export function takeTokens(
-  tokenizer: Tokenizer,
-  text: string,
-  start: number,
-  limit: number,
-): { end: number; tokens: number } {
-  let end = start;
-  let tokens = 0;
-  while (end < text.length) {
-    const next = pieceEnd(text, end);
-    const more = tokenizer.countTokens(text.slice(end, next), plainText);
-    if (tokens + more > limit) break;
-    tokens += more;
-    end = next;
+export function takeTokens(tokenizer: Tokenizer, text: string, start: number, limit: number): Taken {
+  let taken = { end: start, tokens: 0 };
+  for (const next of taking(tokenizer, text, start, limit)) taken = next;
+  return taken;
+}
+
+/** The same, and others get a turn meanwhile: 25,000 tokens take some 5 ms. */
+export async function takeManyTokens(text: string, start: number, limit: number): Promise<Taken> {
+  const tokenizer = await loadTokenizer();
+  const breather = new Breather();
+  let taken = { end: start, tokens: 0 };
+  for (const next of taking(tokenizer, text, start, limit)) {
+    taken = next;
+    if (breather.isDue) await breather.pause();
   }
-  return { end, tokens };
+  return taken;
+}
+
+/** Piece by piece, as long as the limit allows. */
+function* taking(tokenizer: Tokenizer, text: string, start: number, limit: number): Generator<Taken> {
+  let tokens = 0;
+  for (let end = start; end < text.length; ) {
+    const next = pieceEnd(text, end);
+    tokens += tokenizer.count(text.slice(end, next));
+    if (tokens > limit) return;
+    end = next;
+    yield { end, tokens };
+  }
 }
 
 function pieceEnd(text: string, start: number): number {

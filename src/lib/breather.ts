@@ -1,5 +1,5 @@
 /** So long may one piece of work hold the event loop before others get a turn, ms. */
-const HOLD_MS = 4;
+const HOLD_MS = 2;
 
 /** Lets long work on one thing give the event loop a turn now and then, so that nobody waits for what is not his. */
 export class Breather {
