@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import * as cl100k from 'gpt-tokenizer/encoding/cl100k_base';
 import { describe, expect, it } from 'vitest';
-import { countTokens, fitsTokens } from './tokens.js';
+import { countTokens, fitsTokens, loadTokenizer } from './tokens.js';
 
+const counter = async () => {
+  const tokenizer = await loadTokenizer();
+  return { count: (text: string) => tokenizer.count(text) };
+};
 const whole = (text: string) => cl100k.countTokens(text, { disallowedSpecial: new Set() });
 
 describe('countTokens', () => {
@@ -34,6 +38,42 @@ describe('countTokens', () => {
   it('counts prose longer than one piece exactly', async () => {
     const text = 'It was the best of times, it was the worst of times.\nAnd 7 more: a_b, c-d.\n'.repeat(200);
     expect(await countTokens(text, 10_000)).toEqual({ tokens: whole(text), exact: true });
+  });
+
+  it('agrees with the library on whatever a server may send', async () => {
+    const { count } = await counter();
+    const unit = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 60 }),
+      fc.string({ unit: 'grapheme-composite', maxLength: 60 }),
+      fc.constantFrom(
+        "I'll",
+        "WE'RE ",
+        '\r\n\r\n',
+        ' \t ',
+        '١٢٣٤',
+        '\u00a0',
+        '👩‍👩‍👧',
+        'Ünïcödé',
+        '<|im_start|>',
+      ),
+    );
+    fc.assert(
+      fc.property(fc.array(unit, { maxLength: 12 }), (parts) => {
+        const text = Buffer.from(parts.join('').replaceAll('\ufeff', '')).toString();
+        expect(count(text)).toBe(whole(text));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('takes half a surrogate pair for the character that replaces it', async () => {
+    const { count } = await counter();
+    expect(count('a\ud800b')).toBe(whole('a\ufffdb'));
+    expect(count('\udc00')).toBe(whole('\ufffd'));
+  });
+
+  it('finds the token of the byte order mark, which the library loses while it decodes', async () => {
+    expect((await counter()).count('\ufeff')).toBe(1);
   });
 
   it('takes control tokens for the text they are', async () => {
