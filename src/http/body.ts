@@ -14,13 +14,15 @@ export type Body =
  */
 export async function readJson(incoming: IncomingMessage, maxBytes: number): Promise<Body> {
   const { headers } = incoming;
-  if (!isJsonContentType(headers['content-type'] ?? null)) {
+  const type = headers['content-type'] ?? null;
+  if (type !== 'application/json' && !isJsonContentType(type)) {
     return refuse(refusal(415, 'Content-Type must be application/json'));
   }
   // A few bytes of gzip can be gigabytes of JSON, and no MCP client compresses.
-  const encoding = headers['content-encoding'] ?? 'identity';
-  if (encoding.toLowerCase() !== 'identity') return refuse(refusal(415, 'Content-Encoding is not supported'));
-  const bytes = await readBytes(incoming, maxBytes);
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
+    return refuse(refusal(415, 'Content-Encoding is not supported'));
+  const bytes = bytesAtHand(incoming, maxBytes) ?? (await readBytes(incoming, maxBytes));
   if (bytes === 'too large') {
     return refuse(refusal(413, `The body is over ${maxBytes} bytes`, { headers: { Connection: 'close' } }));
   }
@@ -32,6 +34,12 @@ export async function readJson(incoming: IncomingMessage, maxBytes: number): Pro
   } catch {
     return refuse(rpcResponse(400, parseError()));
   }
+}
+
+/** A body that came with its headers, as most do: without the listeners and turns that waiting for one takes. */
+function bytesAtHand(incoming: IncomingMessage, maxBytes: number): Buffer | undefined {
+  if (!incoming.complete || incoming.destroyed || incoming.readableLength > maxBytes) return undefined;
+  return (incoming.read() as Buffer | null) ?? undefined;
 }
 
 function readBytes(incoming: IncomingMessage, maxBytes: number): Promise<Buffer | 'too large' | 'gone'> {

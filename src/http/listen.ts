@@ -139,11 +139,16 @@ function refuseEarly(request: IncomingMessage, response: ServerResponse): boolea
   return true;
 }
 
+/** Of the names below. Most headers are none of them, and need not be copied in small letters to know. */
+const LENGTHS: ReadonlySet<number> = new Set(['host', 'origin', 'authorization'].map((name) => name.length));
+
 /** Whether a header stands there twice of which only one can count. @param raw name, value, name, value, ... */
 function saysTwice(raw: readonly string[]): boolean {
   const seen = { host: false, origin: false, authorization: false };
   for (let at = 0; at < raw.length; at += 2) {
-    const name = (raw[at] as string).toLowerCase();
+    const given = raw[at] as string;
+    if (!LENGTHS.has(given.length)) continue;
+    const name = given.toLowerCase();
     if (name !== 'host' && name !== 'origin' && name !== 'authorization') continue;
     if (seen[name]) return true;
     seen[name] = true;

@@ -28,7 +28,7 @@ interface Entry<T> {
 interface Outgoing {
   /** It is closed already, and says so no more. */
   readonly destroyed?: boolean;
-  once(event: 'close', listener: () => void): unknown;
+  on(event: 'close', listener: () => void): unknown;
 }
 
 /** A session that was used within this time is not given up for a newcomer. */
@@ -83,7 +83,8 @@ export class Sessions<T extends Closable> {
     entry.lastUsed = this.#now();
     if (outgoing && outgoing.destroyed !== true) {
       entry.open += 1;
-      outgoing.once('close', () => {
+      // It comes once.
+      outgoing.on('close', () => {
         entry.open -= 1;
         entry.lastUsed = this.#now();
       });

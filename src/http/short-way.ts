@@ -9,7 +9,7 @@ import type { HostCheck } from './guard.js';
 import type { Handed } from './handed.js';
 import type { HandOn, ShortWay as Seam } from './listen.js';
 import type { Sessions } from './sessions.js';
-import { ShortCall } from './short-call.js';
+import { LateCalls, ShortCall } from './short-call.js';
 import type { StreamableSession } from './streamable.js';
 
 export interface ShortWayOptions {
@@ -31,6 +31,7 @@ export const acceptsBoth = (accept: string | null | undefined): boolean =>
  */
 export class ShortWay implements Seam<Handed> {
   readonly #options: ShortWayOptions;
+  readonly #late = new LateCalls();
 
   constructor(options: ShortWayOptions) {
     this.#options = options;
@@ -85,13 +86,11 @@ export class ShortWay implements Seam<Handed> {
     const id = String(headers['mcp-session-id']);
     const session = this.#options.sessions.find(id, verdict, outgoing);
     if (!session) return false;
+    const cors = this.#options.corsHeaders(headers.origin);
     const call = new ShortCall({
       outgoing,
-      headers: {
-        'Content-Type': 'application/json',
-        'Mcp-Session-Id': id,
-        ...this.#options.corsHeaders(headers.origin),
-      },
+      headers: ['Mcp-Session-Id', id, ...(cors === undefined ? [] : Object.entries(cors).flat())],
+      late: this.#late,
       openStream: (running) => handOn(incoming, outgoing, { verdict, body, running }),
     });
     return session.run(request, String(headers['mcp-protocol-version']), call);

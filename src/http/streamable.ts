@@ -5,6 +5,7 @@ import {
   isInitializeRequest,
   type JSONRPCMessage,
   type JSONRPCRequest,
+  type JSONRPCResponse,
   type RequestId,
   type Server,
   WebStandardStreamableHTTPServerTransport,
@@ -66,16 +67,18 @@ class SessionTransport extends WebStandardStreamableHTTPServerTransport {
     };
   }
 
+  /** @returns false when the answer of a request belongs on its stream. */
+  answer(key: string, message: JSONRPCResponse): boolean {
+    this.waiting.delete(key);
+    return this.#short.get(key)?.answer(message) === true && this.#short.delete(key);
+  }
+
   override async send(message: JSONRPCMessage, options?: { relatedRequestId?: RequestId }): Promise<void> {
     const isAnswer = !('method' in message);
     const id = isAnswer ? message.id : options?.relatedRequestId;
     const key = id === undefined ? '' : idKey(id);
+    if (isAnswer && this.answer(key, message)) return;
     const call = this.#short.get(key);
-    if (isAnswer) this.waiting.delete(key);
-    if (isAnswer && call?.answer(message)) {
-      this.#short.delete(key);
-      return;
-    }
     try {
       // Everything waits in line, also what comes once it is open.
       if (call) await call.stream();
@@ -140,8 +143,9 @@ export class StreamableSession implements Closable {
     const key = idKey(id);
     if (direct === undefined || this.#transport.isInUse(key)) return false;
     if (this.#server.getNegotiatedProtocolVersion() !== revision) return false;
-    const answer = (message: JSONRPCMessage) => {
-      this.#transport.send(message).catch((error: Error) => this.#transport.onerror?.(error));
+    const answer = (message: JSONRPCResponse) => {
+      if (!this.#transport.answer(key, message))
+        this.#transport.send(message).catch((error: Error) => this.#transport.onerror?.(error));
     };
     this.#transport.begin(key, call);
     const isTaken = direct.take(request, answer, wayBack(this.#server, id));

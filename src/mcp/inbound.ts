@@ -52,7 +52,7 @@ export function cancelledId(message: JSONRPCMessage): RequestId | undefined {
 }
 
 /** `1` and `"1"` are different ids. */
-export const idKey = (id: RequestId): string => JSON.stringify(id);
+export const idKey = (id: RequestId): string => (typeof id === 'number' ? String(id) : JSON.stringify(id));
 
 const invalid = (id: RequestId | null, why: string): Inbound => ({
   ok: false,
