@@ -36,10 +36,18 @@ export async function readJson(incoming: IncomingMessage, maxBytes: number): Pro
   }
 }
 
-/** A body that came with its headers, as most do: without the listeners and turns that waiting for one takes. */
+/**
+ * A body that came with its headers, as most do: without the listeners and turns that waiting for one takes. Node tells
+ * of its bytes before it says that they were all, so they are counted; of a `Content-Length` its parser lets no other number by.
+ */
 function bytesAtHand(incoming: IncomingMessage, maxBytes: number): Buffer | undefined {
-  if (!incoming.complete || incoming.destroyed || incoming.readableLength > maxBytes) return undefined;
-  return (incoming.read() as Buffer | null) ?? undefined;
+  const { readableLength } = incoming;
+  if (incoming.destroyed || readableLength === 0 || readableLength > maxBytes) return undefined;
+  if (!incoming.complete && String(readableLength) !== incoming.headers['content-length']) return undefined;
+  const bytes = incoming.read() as Buffer | null;
+  // The end is still to be read: Node keeps the request with its connection until then.
+  incoming.resume();
+  return bytes ?? undefined;
 }
 
 function readBytes(incoming: IncomingMessage, maxBytes: number): Promise<Buffer | 'too large' | 'gone'> {

@@ -211,6 +211,26 @@ describe('calls on the short way', () => {
       socket.destroy();
     }
   });
+
+  it('come in any pieces', async () => {
+    for (const way of ways) {
+      const request = requestOf(way, { body: JSON.stringify({ ...call, id: 1 }) });
+      const body = request.indexOf('\r\n\r\n') + 4;
+      const socket = connect({ port: way.http.listener.port, host: '127.0.0.1', noDelay: true });
+      let text = '';
+      socket.on('data', (chunk) => {
+        text += chunk.toString();
+      });
+      for (const [nth, cut] of [body - 9, body, body + 9, request.length - 1].entries()) {
+        socket.write(request.subarray(0, cut));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        expect([...text.matchAll(/"id":1\b/g)]).toHaveLength(nth);
+        socket.write(request.subarray(cut));
+        await expect.poll(() => [...text.matchAll(/"id":1\b/g)]).toHaveLength(nth + 1);
+      }
+      socket.destroy();
+    }
+  });
 });
 
 describe('on the short way', () => {
