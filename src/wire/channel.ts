@@ -25,6 +25,8 @@ export interface ChannelEnd {
 export interface ChannelOptions<In> {
   /** What the peer may say. */
   readonly frames: z.ZodType<In>;
+  /** Reads a frame that is spelled as usual; of any other nothing. */
+  readonly usual: (text: string) => object | undefined;
   /** Whether a frame is one of the common ones, and valid, without asking the schema. */
   readonly quick: (given: Record<string, unknown>) => boolean;
   readonly limits?: Partial<ChannelLimits> | undefined;
@@ -175,9 +177,12 @@ export class Channel<In extends { readonly type: string }> implements LinkListen
   }
 
   #parse(head: Buffer): AnyFrame {
+    const text = head.toString();
+    const usual = this.#options.usual(text);
+    if (usual !== undefined) return usual as AnyFrame;
     let given: unknown;
     try {
-      given = JSON.parse(head.toString());
+      given = JSON.parse(text);
     } catch {
       throw new RuntimeError('UPSTREAM_PROTOCOL', 'The head of a frame is not JSON.');
     }

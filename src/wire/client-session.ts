@@ -13,6 +13,7 @@ import type { LinkClient } from './link.js';
 import { passOn } from './questions.js';
 import { quickServerFrame } from './quick-frames.js';
 import { decodeResult } from './result.js';
+import { readUsualResult } from './usual-frames.js';
 import { factsOf, print, Waiting } from './waiting-call.js';
 
 export interface SessionOptions {
@@ -34,8 +35,8 @@ export class ClientSession {
   readonly #options: SessionOptions;
   readonly #channel: Channel<ServerFrame>;
   readonly #waiting = new Map<number, Waiting>();
-  /** What was told of each, which need not be said again with every call. */
-  readonly #attached = new Map<string, ClientLink | undefined>();
+  /** Its id as JSON, and what was told of it: neither need be made again with every call. */
+  readonly #attached = new Map<string, { readonly id: string; told: ClientLink | undefined }>();
   readonly #alarm: Alarm;
   #welcomed: ((outcome: Welcome | ChannelEnd) => void) | undefined;
   #welcome: Welcome | undefined;
@@ -48,6 +49,7 @@ export class ClientSession {
     this.#alarm = new Alarm(options.now, () => this.#expire());
     this.#channel = new Channel({
       frames: serverFrame,
+      usual: readUsualResult,
       quick: quickServerFrame,
       limits: options.limits,
       now: options.now,
@@ -106,7 +108,7 @@ export class ClientSession {
   }
 
   attach(caller: Caller): void {
-    this.#attached.set(caller.clientId, undefined);
+    this.#attached.set(caller.clientId, { id: JSON.stringify(caller.clientId), told: undefined });
     this.#channel.send({ type: 'attach', caller });
   }
 
@@ -155,10 +157,12 @@ export class ClientSession {
     const { id, op, context } = waiting;
     const { clientId } = context.caller;
     const isShort = text.length <= INLINE_CHARS;
+    const attached = this.#attached.get(clientId);
+    const caller = attached?.id ?? JSON.stringify(context.caller);
     const client = context.client === undefined ? '' : `,"client":${this.#told(context.client, isShort)}`;
-    const caller = JSON.stringify(this.#attached.has(clientId) ? clientId : context.caller);
     const progress = context.progress === undefined ? '' : ',"progress":true';
-    const deadline = waiting.until + this.#clockOffset;
+    // In whole ms, which are printed and read much faster: it comes early by a part of one.
+    const deadline = Math.floor(waiting.until + this.#clockOffset);
     const head = `{"type":"request","id":${id},"op":"${op}","caller":${caller},"deadline":${deadline}${progress}${client}`;
     const gate = () => {
       waiting.sent = this.#waiting.has(id);
@@ -186,15 +190,14 @@ export class ClientSession {
    */
   #told(client: ClientLink, isShort: boolean): string {
     const { clientId, capabilities, logLevel, workspace, round } = client;
-    if (!isShort || round !== undefined || !this.#attached.has(clientId)) return factsOf(client);
-    const last = this.#attached.get(clientId);
+    const attached = this.#attached.get(clientId);
+    if (!isShort || round !== undefined || attached === undefined) return factsOf(client);
+    const last = attached.told;
     const isSame =
       last?.capabilities === capabilities && last.logLevel === logLevel && last.workspace === workspace;
     if (!isSame) {
-      this.#attached.set(clientId, client);
-      this.#channel.sendText(
-        `{"type":"client","clientId":${JSON.stringify(clientId)},"client":${factsOf(client)}}`,
-      );
+      attached.told = client;
+      this.#channel.sendText(`{"type":"client","clientId":${attached.id},"client":${factsOf(client)}}`);
     }
     return 'true';
   }

@@ -19,9 +19,13 @@ export class Questions {
 
   /** The client of a call, seen through the wire. */
   link(id: number, clientId: string, facts: ClientFacts, send: (frame: ServerFrame) => void): ClientLink {
+    const { capabilities, logLevel, workspace, round } = facts;
     return {
       clientId,
-      ...facts,
+      capabilities,
+      logLevel,
+      workspace,
+      round,
       ask: (method, params) => {
         const open = this.#open.get(id) ?? new Map<number, Pending>();
         if (open.size >= MAX_OPEN) return Promise.reject(rpcError('Too many requests wait for the client'));

@@ -3,6 +3,7 @@ import { Payload } from '../core/payload.js';
 import type { Body } from './assembly.js';
 import type { ServerFrame } from './frames.js';
 import { INLINE_CHARS } from './limits.js';
+import { printUsualResult, usualPayload } from './usual-frames.js';
 
 type ResultFrame = Extract<ServerFrame, { type: 'result' }>;
 
@@ -18,6 +19,11 @@ const WHOLE = '';
 
 /** An answer for the wire: payloads leave as the bytes they are, the rest as JSON. */
 export function encodeResult(id: number, output: object): EncodedResult {
+  const payload = usualPayload(output);
+  if (payload !== undefined) {
+    const { pieces, byteLength } = payload;
+    return { head: printUsualResult(id, byteLength), body: pieces, bytes: byteLength };
+  }
   const body: Uint8Array[] = [];
   const payloads: { key: string; bytes: number }[] = [];
   // Not a copy and `delete`, which turns the object into a slow dictionary; not toJSON, which would parse a payload.
@@ -45,6 +51,12 @@ export function encodeResult(id: number, output: object): EncodedResult {
 /** @throws Error when the body is not what the head says. */
 export function decodeResult(frame: ResultFrame, body: Body | undefined): Record<string, unknown> {
   let output = frame.output ?? {};
+  const [only] = frame.payloads ?? [];
+  // As nearly always: all of the body, which need not be cut.
+  if (only !== undefined && only.key !== WHOLE && body?.length === 1 && only.bytes === body[0]?.byteLength) {
+    output[only.key] = Payload.fromPieces(body);
+    if (frame.payloads?.length === 1) return output;
+  }
   const left = new Cutter(body ?? []);
   for (const { key, bytes } of frame.payloads ?? []) {
     const payload = Payload.fromPieces(left.take(bytes));

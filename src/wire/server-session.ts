@@ -12,6 +12,7 @@ import type { LinkConnection } from './link.js';
 import { Questions } from './questions.js';
 import { quickClientFrame } from './quick-frames.js';
 import { encodeError, encodeResult } from './result.js';
+import { readUsualRequest } from './usual-frames.js';
 
 type Request = Extract<ClientFrame, { type: 'request' }>;
 type Hello = Extract<ClientFrame, { type: 'hello' }>;
@@ -62,6 +63,7 @@ export class ServerSession {
     this.#callers = new Callers(host.port, host.maxCalls);
     this.channel = new Channel({
       frames: clientFrame,
+      usual: readUsualRequest,
       quick: quickClientFrame,
       limits: host.limits,
       now: host.now,
@@ -218,36 +220,36 @@ export class ServerSession {
     return {
       caller,
       signal: call.signal,
-      ...(meta === undefined ? {} : { meta }),
-      ...(client === undefined
-        ? {}
-        : {
-            client: this.#questions.link(id, caller.clientId, client, (frame) => {
-              if (waits()) this.channel.send(frame);
-            }),
-          }),
-      ...(progress === true
-        ? {
-            progress: (progress) => {
-              // Progress is news: a front-end that is behind gets the newest later, not all of it.
-              if (waits() && !this.channel.congested) this.channel.send({ type: 'progress', id, progress });
-            },
+      meta,
+      client:
+        client &&
+        this.#questions.link(id, caller.clientId, client, (frame) => {
+          if (waits()) this.channel.send(frame);
+        }),
+      progress: progress
+        ? (progress) => {
+            // Progress is news: a front-end that is behind gets the newest later, not all of it.
+            if (waits() && !this.channel.congested) this.channel.send({ type: 'progress', id, progress });
           }
-        : {}),
+        : undefined,
     };
   }
 
   #run(id: number, call: Call, op: OperationName, input: unknown, context: OperationContext): void {
-    invoke(this.#host.port, op, input, context)
-      .then((output) => {
-        this.#settle(id, call);
+    const failed = (error: unknown) => {
+      this.#settle(id, call);
+      if (!call.withdrawn) this.#fail(id, error);
+      this.#host.settled();
+    };
+    invoke(this.#host.port, op, input, context).then((output) => {
+      this.#settle(id, call);
+      try {
         if (!call.withdrawn) this.#answer(id, output);
-      })
-      .catch((error: unknown) => {
-        this.#settle(id, call);
-        if (!call.withdrawn) this.#fail(id, error);
-      })
-      .then(() => this.#host.settled());
+      } catch (error) {
+        return failed(error);
+      }
+      this.#host.settled();
+    }, failed);
   }
 
   #settle(id: number, call: Call): void {
