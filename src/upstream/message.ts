@@ -42,7 +42,7 @@ export function readMessage(line: Bytes): Incoming {
   if (scan.kind === 'array') return readBatch(bytes, scan);
   if (scan.kind === 'other') return noise;
   const { members } = scan;
-  const isRpc = valueAt(bytes, members.jsonrpc) === '2.0';
+  const isRpc = members.jsonrpc !== undefined && isVersion(bytes, members.jsonrpc);
   const id = members.id && scalarAt(bytes, members.id);
   if (!members.method) return readAnswer(bytes, scan, isRpc, id);
   const method = scalarAt(bytes, members.method);
@@ -121,8 +121,35 @@ function firstOf(bytes: Bytes, { start }: Span): number | undefined {
   return Buffer.isBuffer(bytes) ? bytes[start] : oneOf(bytes, start, start + 1)[0];
 }
 
+/** Whether it says "2.0", which an escape may spell as well. */
+function isVersion(bytes: Bytes, span: Span): boolean {
+  const { start, end } = span;
+  const isPlain =
+    Buffer.isBuffer(bytes) &&
+    end - start === 5 &&
+    bytes[start + 1] === 0x32 &&
+    bytes[start + 2] === 0x2e &&
+    bytes[start + 3] === 0x30 &&
+    bytes[start] === 0x22;
+  return isPlain || valueAt(bytes, span) === '2.0';
+}
+
+/** The number that stands there in plain digits, as our own ids do; else nothing. */
+function plainNumber(bytes: Bytes, { start, end }: Span): number | undefined {
+  if (!Buffer.isBuffer(bytes) || end - start > 15 || bytes[start] === 0x30) return undefined;
+  let value = 0;
+  for (let at = start; at < end; at += 1) {
+    const digit = (bytes[at] as number) - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
 /** Ids and method names are short; whatever is longer is neither. */
 function scalarAt(bytes: Bytes, span: Span): unknown {
+  const number = plainNumber(bytes, span);
+  if (number !== undefined) return number;
   const first = firstOf(bytes, span);
   if (span.end - span.start > 1_024 || first === 0x7b || first === 0x5b) return null;
   return valueAt(bytes, span);

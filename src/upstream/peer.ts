@@ -11,7 +11,7 @@ import { died, protocolBroken, tooLarge, upstreamError } from './errors.js';
 import { type Incoming, idOfLongLine, MAX_DEPTH, readMessage } from './message.js';
 import { type Owner, ownerOf, pauseFor } from './owner.js';
 import { cancelled, type Outcome, PendingRequest, type WaitingRoom } from './pending.js';
-import { withMeta } from './request-meta.js';
+import { requestText, withMeta } from './request-meta.js';
 import { answerRequest, type RequestHandler, type ServerRequest } from './server-requests.js';
 
 /** Answers to requests of the server that may wait to be taken; a server that floods and does not read loses the rest. */
@@ -103,7 +103,7 @@ export class Peer implements ChannelSink, WaitingRoom {
     this.#nextId += 1;
     let json: string;
     try {
-      json = JSON.stringify({ jsonrpc: '2.0', id, method, params: withMeta(params, options, id) });
+      json = requestText(id, method, withMeta(params, options, id));
     } catch (cause) {
       return Promise.reject(
         new RuntimeError('INVALID_ARGUMENTS', `The arguments for ${method} cannot be written as JSON.`, {
