@@ -151,6 +151,11 @@ export class ContentManager {
     return this.#store.delete(principal, refId);
   }
 
+  /** Whether a result is fit for a context as it is, at a glance. */
+  passes(payload: Payload<CallToolResult>): boolean {
+    return needsNothing(payload, this.#maxTokens);
+  }
+
   /** A result fit for a context: see `offloadResult`. Never rejects for want of storage. */
   offload(payload: Payload<CallToolResult>, options: OffloadOptions): Promise<Payload<CallToolResult>> {
     if (needsNothing(payload, this.#maxTokens)) return Promise.resolve(payload);

@@ -22,10 +22,13 @@ export class Admission {
    * @returns whether a person said yes to it.
    * @throws RuntimeError as `Executor.check`, or NOT_CONFIRMED.
    */
-  async admit(wanted: Wanted, context: OperationContext): Promise<boolean> {
-    const { caller, signal, client } = context;
+  admit(wanted: Wanted, context: OperationContext): boolean | Promise<boolean> {
+    // As a promise only where it must be, which is kept for every call that runs.
+    return this.#gate.sight(context.caller).free ? false : this.#judge(wanted, context);
+  }
+
+  async #judge(wanted: Wanted, { caller, signal, client }: OperationContext): Promise<boolean> {
     const { server, tool } = wanted;
-    if (this.#gate.sight(caller).free) return false;
     const known = this.#executor.check(server, tool, caller);
     // What the tool says of itself must be known before it can be decided.
     if (!known && this.#gate.sight(caller).require(server).learntAt === undefined) {

@@ -1,4 +1,4 @@
-import type { Caller, OperationContext } from '../core/caller.js';
+import { type Caller, type OperationContext, withSignal } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import { CallSignal } from '../lib/call-signal.js';
 import { classify } from './classify.js';
@@ -44,7 +44,7 @@ export class Clients {
     requests?.add(own);
     try {
       own.throwIfAborted();
-      return await work({ ...context, signal: own });
+      return await work(withSignal(context, own));
     } catch (error) {
       throw classify(error, own);
     } finally {

@@ -175,14 +175,16 @@ export class RuntimeEngine implements RuntimePort {
     return { servers: running.map((one, index) => views.runningServer(one, memory[index])) };
   }
 
-  async execute_tool(input: In<'execute_tool'>, context: OperationContext): Promise<Out<'execute_tool'>> {
-    this.#refuseWhenClosing();
-    const outcome = this.#clients.during(context, async (during) => {
+  execute_tool(input: In<'execute_tool'>, context: OperationContext): Promise<Out<'execute_tool'>> {
+    if (this.#closing) return Promise.reject(closing());
+    const outcome = this.#clients.during(context, (during) => {
       const { server_name: server, tool_name: tool } = input;
-      const wanted = { server, tool, arguments: input.arguments };
-      const confirmed = await this.#parts.admission.admit(wanted, during);
-      if (input.in_background) return this.#background.submit(input, during, confirmed);
-      return this.#foreground.run(input, during, confirmed);
+      const admitted = this.#parts.admission.admit({ server, tool, arguments: input.arguments }, during);
+      const run = (confirmed: boolean) =>
+        input.in_background
+          ? this.#background.submit(input, during, confirmed)
+          : this.#foreground.run(input, during, confirmed);
+      return admitted instanceof Promise ? admitted.then(run) : run(admitted);
     });
     return this.#parts.audit.call(input, context.caller, outcome);
   }
@@ -291,7 +293,8 @@ export class RuntimeEngine implements RuntimePort {
   }
 
   #refuseWhenClosing(): void {
-    if (this.#closing)
-      throw new RuntimeError('ENGINE_DRAINING', 'The engine is stopping and takes no new calls.');
+    if (this.#closing) throw closing();
   }
 }
+
+const closing = () => new RuntimeError('ENGINE_DRAINING', 'The engine is stopping and takes no new calls.');

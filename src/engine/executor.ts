@@ -114,37 +114,42 @@ export class Executor {
   }
 
   /** Calls the tool, starting its server if needed. The time-out counts from when the server is ready. */
-  run(call: Call, options: CallOptions): Promise<Payload<CallToolResult>> {
-    return this.#counted(call.principal, async () => {
+  async run(call: Call, options: CallOptions): Promise<Payload<CallToolResult>> {
+    const count = this.#count(call.principal);
+    let lease: Lease | undefined;
+    // One function and as few waits as there must be, all by hand: each of them is kept for every call that runs.
+    try {
       this.check(call.server, call.tool, call);
       const leasing = this.#lease(call, options);
-      const lease = leasing instanceof Promise ? await leasing : leasing;
-      // By hand: what the compiler makes of `using` costs as much as all else here.
-      try {
-        if (!this.#learner.hasListed(lease.session))
-          await this.#listed(call, call.tool, lease.session, options);
-        const tool = this.#mustExist(call, call.tool);
-        this.#mustBeConfirmed(call, call.tool);
-        const request = this.#requestOptions(call, options);
-        const result = mustBeTask(tool)
-          ? await callAsTask(lease.session, call.tool, call.arguments, request)
-          : await lease.session.callTool(call.tool, call.arguments, request);
-        this.#supervisor.countCall(call.server, call);
-        return await this.#content.offload(result, {
-          principal: call.principal,
-          server: call.server,
-          keepUntil: options.keepUntil?.(),
-        });
-      } finally {
-        lease[Symbol.dispose]();
-      }
-    });
+      lease = leasing instanceof Promise ? await leasing : leasing;
+      const { session } = lease;
+      if (!this.#learner.hasListed(session)) await this.#listed(call, call.tool, session, options);
+      const tool = this.#mustExist(call, call.tool);
+      this.#mustBeConfirmed(call, call.tool);
+      const request = this.#requestOptions(call, options);
+      const result = await (mustBeTask(tool)
+        ? callAsTask(session, call.tool, call.arguments, request)
+        : session.callTool(call.tool, call.arguments, request));
+      this.#supervisor.countCall(call.server, call);
+      if (this.#content.passes(result)) return result;
+      return await this.#content.offload(result, {
+        principal: call.principal,
+        server: call.server,
+        keepUntil: options.keepUntil?.(),
+      });
+    } catch (error) {
+      count.failed += 1;
+      throw error;
+    } finally {
+      lease?.[Symbol.dispose]();
+    }
   }
 
   /** Sends any request to a server, under the same rules; its result as it came. */
-  forward(request: Forward, options: CallOptions): Promise<Payload> {
-    return this.#counted(request.principal, async () => {
-      const { server, method, params } = request;
+  async forward(request: Forward, options: CallOptions): Promise<Payload> {
+    const { server, method, params } = request;
+    const count = this.#count(request.principal);
+    try {
       const tool = method === 'tools/call' ? nameOf(params) : undefined;
       this.check(server, tool, request);
       const leasing = this.#lease(request, options);
@@ -158,7 +163,10 @@ export class Executor {
       const result = await lease.session.request(method, params, this.#requestOptions(request, options));
       this.#supervisor.countCall(server, request);
       return result;
-    });
+    } catch (error) {
+      count.failed += 1;
+      throw error;
+    }
   }
 
   /** At once where the server runs, has room, and knows the log level: as a promise only where it must be. */
@@ -177,7 +185,8 @@ export class Executor {
     return this.#counts.get(principal) ?? { calls: 0, failed: 0 };
   }
 
-  async #counted<T>(principal: string, work: () => Promise<T>): Promise<T> {
+  /** Counts one more. @returns where to count that it failed. */
+  #count(principal: string): { calls: number; failed: number } {
     const known = this.#counts.get(principal);
     const count = known ?? { calls: 0, failed: 0 };
     if (!known) {
@@ -186,12 +195,7 @@ export class Executor {
       this.#counts.set(principal, count);
     }
     count.calls += 1;
-    try {
-      return await work();
-    } catch (error) {
-      count.failed += 1;
-      throw error;
-    }
+    return count;
   }
 
   /**
@@ -240,8 +244,8 @@ export class Executor {
     { signal, progress, meta, client }: CallOptions,
   ): RequestOptions {
     const { resetTimeoutOnProgress, maxTimeoutMs = timeoutMs } = this.#catalog.require(server).definition;
-    const total = resetTimeoutOnProgress ? { maxTimeoutMs: Math.max(timeoutMs, maxTimeoutMs) } : {};
-    return { signal, timeoutMs, onProgress: progress, meta, client, ...total };
+    const total = resetTimeoutOnProgress ? Math.max(timeoutMs, maxTimeoutMs) : undefined;
+    return { signal, timeoutMs, onProgress: progress, meta, client, maxTimeoutMs: total };
   }
 }
 

@@ -6,7 +6,13 @@ import type { CallToolResult } from '../core/upstream.js';
 import type { Logger } from '../lib/log.js';
 import { nearest } from '../lib/nearest.js';
 import { invoke } from '../operations/invoke.js';
-import { isOperationName, type OperationName, operations, type Runtime } from '../operations/table.js';
+import {
+  isOperationName,
+  type OperationName,
+  type OperationOutput,
+  operations,
+  type Runtime,
+} from '../operations/table.js';
 import { type ToolDefinition, toolDefinitions, toolNames } from '../operations/tool-definition.js';
 import { errorResult, unexpected } from './error-result.js';
 import type { Expose } from './expose.js';
@@ -42,18 +48,17 @@ export async function callTool(
 }
 
 /** Runs an operation and gives its answer as a tool's result. */
-export async function runOperation<Name extends OperationName>(
+export function runOperation<Name extends OperationName>(
   runtime: Runtime,
   name: Name,
   args: unknown,
   context: OperationContext,
 ): Promise<CallToolResult | Payload<CallToolResult>> {
-  const output = await invoke(runtime, name, args, context);
   // The table pairs each output with its own presenter; the compiler cannot see that through the union of its rows.
-  const present = operations[name].present as (
-    given: typeof output,
-  ) => CallToolResult | Payload<CallToolResult>;
-  return present(output);
+  const { present } = operations[name] as {
+    present: (output: OperationOutput<Name>) => CallToolResult | Payload<CallToolResult>;
+  };
+  return invoke(runtime, name, args, context).then(present);
 }
 
 /** The server that a call was about: from now on its news concern the client. Not one that it was told not to know. */

@@ -12,6 +12,7 @@ import type { Asker, Caller, OperationContext } from '../core/caller.js';
 import { type ClientLink, isWanted } from '../core/client-link.js';
 import type { RuntimeEvent } from '../core/events.js';
 import { Payload } from '../core/payload.js';
+import type { Progress } from '../core/upstream.js';
 import type { Logger } from '../lib/log.js';
 import { oneLine } from '../lib/printable.js';
 import { ProgressGate } from '../lib/progress-gate.js';
@@ -21,7 +22,7 @@ import { callExposed } from './call-exposed.js';
 import { roundLink, roundOf, sessionLink } from './client-links.js';
 import { type ClientWay, DirectCalls } from './direct-calls.js';
 import type { Expose } from './expose.js';
-import type { Exposure, Pin } from './exposure.js';
+import type { Exposed, Exposure, Pin } from './exposure.js';
 import type { Era } from './introduction.js';
 import { NATIVE_METHODS, type Native } from './native.js';
 import { RootsNews } from './roots-news.js';
@@ -31,6 +32,7 @@ import { answerTask, callAsTask, registerTaskMethods, TASK_METHODS, withTaskSupp
 
 type ServerNotification = Extract<RuntimeEvent, { type: 'server-notification' }>;
 type Answer = Result | Payload;
+type Params = Readonly<Record<string, unknown>>;
 
 const TOOL_METHODS: ReadonlySet<string> = new Set(['tools/list', 'tools/call']);
 
@@ -63,7 +65,7 @@ export interface McpConnection {
   close(): Promise<void>;
 }
 
-/** What all connections of a face have in common. */
+/** What all connections have in common. */
 export interface Shared {
   readonly port: RuntimePort;
   readonly options: McpFaceOptions;
@@ -240,51 +242,59 @@ export class Connection implements McpConnection {
     return this.#run('legacy', request, way.signal, link);
   }
 
-  async #run(
+  #run(
     era: Era,
     { method, params = {} }: JSONRPCRequest,
     signal: AbortSignal,
     client: ClientLink,
   ): Promise<Answer> {
-    const { port, options, exposure, native } = this.#shared;
     const meta = params['_meta'] as Readonly<Record<string, unknown>> | undefined;
     const token = meta?.['progressToken'];
-    const gate =
-      token === undefined
-        ? undefined
-        : new ProgressGate((progress) =>
-            client.tell('notifications/progress', { ...progress, progressToken: token }),
-          );
-    const { caller } = this;
+    const report = (progress: Progress) =>
+      client.tell('notifications/progress', { ...progress, progressToken: token });
+    const gate = token === undefined ? undefined : new ProgressGate(report);
     const operation: OperationContext = {
-      caller,
+      caller: this.caller,
       signal,
       client,
       progress: gate && ((progress) => gate.report(progress)),
       meta,
     };
-    try {
-      if (TASK_METHODS.includes(method)) {
-        const forwarded = await native.task(method, params, operation);
-        return forwarded ?? (await answerTask(port, era, method, params, operation));
-      }
-      if (method !== 'tools/call') {
-        const uri = String(params['uri']);
-        if (method === 'resources/subscribe') this.#watched.add(uri);
-        if (method === 'resources/unsubscribe') this.#watched.delete(uri);
-        return await native.handle(method, params, operation);
-      }
-      const { tools } = await exposure.get(caller, signal);
-      const exposed = tools.get(String(params['name']));
-      if (exposed) return await callExposed(exposed, params, { port, native, exposure, operation });
-      const answer =
-        (await callAsTask(port, era, params, operation)) ??
-        (await callTool(port, options.expose, params, operation, options.logger));
-      const used = serverOf(params, answer);
-      if (used !== undefined && this.#used.size < 10_000) this.#used.add(used);
-      return answer;
-    } finally {
-      gate?.close();
+    const isCall = method === 'tools/call';
+    const answer = isCall
+      ? this.#callTool(era, params, operation)
+      : this.#other(era, method, params, operation);
+    return gate === undefined ? answer : answer.finally(() => gate.close());
+  }
+
+  async #other(era: Era, method: string, params: Params, operation: OperationContext): Promise<Answer> {
+    const { port, native } = this.#shared;
+    if (TASK_METHODS.includes(method)) {
+      const forwarded = await native.task(method, params, operation);
+      return forwarded ?? (await answerTask(port, era, method, params, operation));
     }
+    const uri = String(params['uri']);
+    if (method === 'resources/subscribe') this.#watched.add(uri);
+    if (method === 'resources/unsubscribe') this.#watched.delete(uri);
+    return await native.handle(method, params, operation);
+  }
+
+  /** What it makes is kept for every call that runs: so a promise only where there is something to wait for. */
+  #callTool(era: Era, params: Params, operation: OperationContext): Promise<Answer> {
+    const { port, options, exposure, native } = this.#shared;
+    const run = ({ tools }: Exposed): Promise<Answer> => {
+      const exposed = tools.get(String(params['name']));
+      if (exposed) return callExposed(exposed, params, { port, native, exposure, operation });
+      const answer =
+        callAsTask(port, era, params, operation) ??
+        callTool(port, options.expose, params, operation, options.logger);
+      return answer.then((answer) => {
+        const used = serverOf(params, answer);
+        if (used !== undefined && this.#used.size < 10_000) this.#used.add(used);
+        return answer;
+      });
+    };
+    const known = exposure.known(operation.caller);
+    return known ? run(known) : exposure.get(operation.caller, operation.signal).then(run);
   }
 }

@@ -110,8 +110,12 @@ export class DirectCalls {
 }
 
 /** Whether nothing in it is for the SDK: the envelope and the rounds of 2026-07-28, shapes that it refuses. */
-function isPlainCall({ method, params, ...rest }: JSONRPCRequest): boolean {
-  if (method !== 'tools/call' || params === undefined || Object.keys(rest).length > 2) return false;
+function isPlainCall(request: JSONRPCRequest): boolean {
+  const { method, params } = request;
+  if (method !== 'tools/call' || params === undefined) return false;
+  let members = 0;
+  for (const _ in request) members += 1;
+  if (members > 4) return false;
   if (params['inputResponses'] !== undefined || params['requestState'] !== undefined) return false;
   const { _meta } = params;
   if (_meta === undefined) return true;

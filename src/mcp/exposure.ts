@@ -84,6 +84,11 @@ export class Exposure {
     return views.length > 0 && views.every(({ servers }) => servers.has(server));
   }
 
+  /** What is shown, where that is known already, as with almost every call. */
+  known(caller: Caller): Exposed | undefined {
+    return this.#view(caller).known;
+  }
+
   /** Our own tools can be shown without it: then nobody waits long for it. */
   async get(caller: Caller, signal: AbortSignal): Promise<Exposed> {
     const view = this.#view(caller);

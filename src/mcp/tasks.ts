@@ -63,21 +63,29 @@ export const withTaskSupport = <T extends { readonly name: string }>(
 
 /**
  * A `tools/call` whose answer is, or may become, a task.
- * @returns undefined for every other call. @throws ProtocolError when a task is asked for where there can be none.
+ * @returns undefined for every other call. Rejects with a ProtocolError when a task is asked for where there can be none.
  */
-export async function callAsTask(
+export function callAsTask(
   runtime: Runtime,
   era: Era,
   params: Params,
   context: OperationContext,
-): Promise<Answer | undefined> {
+): Promise<Answer> | undefined {
   const asked = era === 'legacy' && typeof params['task'] === 'object' && params['task'] !== null;
   if (!asked && (era === 'legacy' || !declaresTasks(context))) return undefined;
   const args = executeArguments(params);
-  if (args === undefined) {
-    if (!asked) return undefined;
+  if (args === undefined && !asked) return undefined;
+  return runAsTask(runtime, era, { args, asked }, context);
+}
+
+async function runAsTask(
+  runtime: Runtime,
+  era: Era,
+  { args, asked }: { args: Params | undefined; asked: boolean },
+  context: OperationContext,
+): Promise<Answer> {
+  if (args === undefined)
     throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Only execute_tool can be called as a task.');
-  }
   try {
     const input = asked ? { ...args, in_background: true } : args;
     const output = await invoke(runtime, 'execute_tool', input, context);
