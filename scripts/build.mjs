@@ -25,9 +25,13 @@ const CHUNKS = [
     /\/src\/(core\/|lib\/(?!sqlite|file-lock|log\b)[\w-]+\.ts)/,
     { includeDependenciesRecursively: false },
   ],
-  ['sqlite', /\/src\/lib\/(sqlite|file-lock)\.ts$/, { includeDependenciesRecursively: false }],
+  [
+    'sqlite',
+    /\/src\/lib\/(sqlite|file-lock)\.ts$|\/node_modules\/libsql\/|\/libsql-native\.cjs$/,
+    { includeDependenciesRecursively: false },
+  ],
   ['log', /\/src\/lib\/log\.ts$/],
-  ['command', /\/src\/cli\/(main|output)\.ts$/],
+  ['command', /\/src\/cli\/(main|command-kit|output)\.ts$/],
   ['settings', /\/src\/cli\/(environment|runtime)\.ts$/],
   ['serve', /\/src\/cli\/serve\.ts$/],
   ['start', /\/src\/wire\/(engine-directory|engine-start)\.ts$/],
@@ -57,6 +61,50 @@ const onlyEnglish = {
   },
 };
 
+/** What pino writes with makes sure of one number with it. */
+const smallAssert = {
+  name: 'small-assert',
+  transform: {
+    filter: { id: /sonic-boom\/index\.js$/ },
+    handler: (code) =>
+      replaced(
+        code,
+        "const assert = require('assert')",
+        'const assert = (value, message) => { if (!value) throw new Error(message); };',
+      ),
+  },
+};
+
+/** libsql finds its native part in a slow way; see libsql-native.cjs. */
+const quickLibsql = {
+  name: 'quick-libsql',
+  transform: {
+    filter: { id: /libsql\/index\.js$/ },
+    handler: (code) => {
+      const [load, libc] = [
+        'const { load, currentTarget } = require("@neon-rs/load");',
+        'const { familySync, GLIBC, MUSL } = require("detect-libc");',
+      ];
+      const begin = 'function requireNative() {';
+      const native = JSON.stringify(join(project, 'scripts/libsql-native.cjs'));
+      const asked = [load, libc].map((line) => line.replace('require', 'native.ask')).join('\n');
+      const changes = [
+        [load, `const native = require(${native});`],
+        [libc, ''],
+        [begin, `${begin}\nconst known = native.known();\nif (known) return known;\n${asked}`],
+        ['require(`@libsql/${target}`)', 'native.ask(`@libsql/${target}`)'],
+      ];
+      return changes.reduce((text, [from, to]) => replaced(text, from, to), code);
+    },
+  },
+};
+
+/** A package that is no longer what it was must not be bundled half changed. */
+function replaced(code, from, to) {
+  if (code.split(from).length !== 2) throw new Error(`A package has changed: ${from} is not there once.`);
+  return code.replace(from, () => to);
+}
+
 /** What `src/bin.ts` does, for processes of ours that start others. */
 const BIN = `require('./boot.cjs')
   .start(__dirname, process.argv.slice(2))
@@ -69,9 +117,9 @@ async function bundle(out) {
     platform: 'node',
     // For packages without an export map: their UMD face asks for files that a bundler cannot see.
     resolve: { mainFields: ['module', 'main'] },
-    plugins: [onlyEnglish, noTransports],
-    // Native parts, and what is optional or rarely needed and large.
-    external: [/^zeromq$/, /^libsql$/, /^@lat\.md\//, /^gpt-tokenizer/, /^json-p3$/],
+    plugins: [onlyEnglish, noTransports, smallAssert, quickLibsql],
+    // What brings its native part along, and what is optional or rarely needed and large.
+    external: [/^zeromq$/, /^@lat\.md\//, /^gpt-tokenizer/, /^json-p3$/],
     transform: { target: 'node20' },
     treeshake: {
       moduleSideEffects: [{ test: /\/node_modules\/(zod|@modelcontextprotocol)\//, sideEffects: false }],

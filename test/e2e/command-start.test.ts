@@ -148,6 +148,16 @@ describe('the start of the command', () => {
     expect(kept()).toEqual(expect.arrayContaining(first));
   });
 
+  it('has its database also where it cannot see for which libc Node was made', async () => {
+    const here = place();
+    here.servers({});
+    const elsewhere = join(here.folder, 'elsewhere.cjs');
+    writeFileSync(elsewhere, "process.execPath = '/nowhere/node';\n");
+    const args = ['--require', elsewhere, bin, 'ps', '--json'];
+    const { code, stderr } = await ask(process.execPath, args, here, { messages: [] });
+    expect(code, stderr).toBe(0);
+  });
+
   it('says where in the source something went wrong, when it is run again as it asks', async () => {
     const here = place();
     here.servers({});
