@@ -7,6 +7,8 @@ import { shrinkingYoung } from './boot/young-generation.js';
 const LOOK_MS = 1_500;
 /** Who worked less than this share of the time between two looks is idle. */
 const IDLE_SHARE = 0.02;
+/** Who worked more than this share is busy. */
+const BUSY_SHARE = 0.25;
 /** So much is given back at the first idle look, bytes. */
 const LARGE_BYTES = 32 * 1_048_576;
 /** Less waits until nothing has happened for so many looks: who calls now and then must not pay for it each time. */
@@ -20,8 +22,9 @@ const GARBAGE_BYTES = 3 * 1_048_576;
  * Gives back what is garbage once nothing happens: a start leaves some 10 MB behind, a hundred results of 10 MiB leave 100,
  * and V8, which collects when it allocates, keeps them as long as nobody calls. A collection takes some 20 ms, and V8 drops
  * optimised code whose objects died: the next few hundred calls cost up to twice as much.
+ * @param onBusy called at each look when there was much to do since the one before.
  */
-export function trimWhenIdle(): void {
+export function trimWhenIdle(onBusy?: () => void): void {
   let before: EventLoopUtilization = performance.eventLoopUtilization();
   let held = 0;
   let kept = 0;
@@ -35,7 +38,9 @@ export function trimWhenIdle(): void {
     );
   };
   setInterval(() => {
-    const isIdle = performance.eventLoopUtilization(before).utilization < IDLE_SHARE;
+    const { utilization } = performance.eventLoopUtilization(before);
+    const isIdle = utilization < IDLE_SHARE;
+    if (utilization > BUSY_SHARE) onBusy?.();
     idleLooks = isIdle ? idleLooks + 1 : 0;
     if (isIdle && isWorth()) {
       collect();

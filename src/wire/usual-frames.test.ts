@@ -7,7 +7,8 @@ import { print } from './waiting-call.js';
 
 const input = { server_name: 'a', tool_name: 'é"\\', arguments: { x: [1, null, '}'], y: {} }, timeout: 60 };
 const request = `{"type":"request","id":7,"op":"execute_tool","caller":"0b1c-9f","deadline":1234,"client":true,${print(input, undefined)}}`;
-const result = '{"type":"result","id":7,"output":{"status":"completed"},"payloads":[{"key":"result","bytes":12}]}';
+const result =
+  '{"type":"result","id":7,"output":{"status":"completed"},"payloads":[{"key":"result","bytes":12}]}';
 
 describe('a usual frame', () => {
   it('means what it means as JSON', () => {
