@@ -37,6 +37,22 @@ describe('openDatabase', () => {
     db.close();
   });
 
+  it('flushes its log when asked, and has none to flush in memory', async () => {
+    const path = join(dir, 'a.db');
+    const db = openDatabase(path, 'x', ['CREATE TABLE t (a INTEGER)'], { flush: 'asked' });
+    expect(db.get('PRAGMA synchronous')).toEqual({ synchronous: 1 });
+    db.run('INSERT INTO t VALUES (1)');
+    await db.flushed();
+    rmSync(`${path}-wal`);
+    await expect(db.flushed()).rejects.toThrow('ENOENT');
+    db.close();
+    const inMemory = openDatabase(':memory:', 'x', ['CREATE TABLE t (a INTEGER)'], { flush: 'asked' });
+    expect(inMemory.get('PRAGMA synchronous')).toEqual({ synchronous: 2 });
+    inMemory.run('INSERT INTO t VALUES (1)');
+    await inMemory.flushed();
+    inMemory.close();
+  });
+
   it('keeps the versions of two owners apart and refuses what a newer version wrote', () => {
     const path = join(dir, 'a.db');
     openDatabase(path, 'one', ['CREATE TABLE one (a)', 'CREATE TABLE one2 (a)']).close();

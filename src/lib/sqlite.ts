@@ -14,7 +14,7 @@ export interface Sqlite {
   all<Row>(sql: string, ...values: SqlValue[]): Row[];
   /** All of `work` or nothing of it. */
   transaction<T>(work: () => T): T;
-  /** Resolves when what was written survives a power cut. Needed with `flush: 'asked'` only. */
+  /** Resolves when what was written survives a power cut, rejects as `fs` does. Needed with `flush: 'asked'` only. */
   flushed(): Promise<void>;
   close(): void;
 }
@@ -50,11 +50,13 @@ export function openDatabase(
     if (path !== ':memory:') chmodSync(path, 0o600);
     // Before all else: of two that open a new file at once, one waits for the other.
     db.pragma('busy_timeout = 5000');
-    db.pragma('journal_mode = WAL');
+    const [mode] = db.pragma('journal_mode = WAL') as { journal_mode: string }[];
+    // Where there can be no log (a file system without shared memory, a database in memory) each transaction is flushed.
+    const isAsked = flush === 'asked' && mode?.journal_mode === 'wal';
     // FULL: what was said to be accepted survives a power cut; measured cost 0.3 ms per transaction. NORMAL is as
     // consistent, and the log of a transaction reaches the disk when it is flushed.
-    db.pragma(`synchronous = ${flush === 'each' ? 'FULL' : 'NORMAL'}`);
-    const sqlite = wrap(db, path);
+    db.pragma(`synchronous = ${isAsked ? 'NORMAL' : 'FULL'}`);
+    const sqlite = wrap(db, isAsked ? `${path}-wal` : undefined);
     migrate(sqlite, path, namespace, migrations);
     return sqlite;
   } catch (error) {
@@ -97,7 +99,7 @@ export function lockFile(path: string): (() => void) | undefined {
   }
 }
 
-function wrap(db: LibsqlDatabase.Database, path: string): Sqlite {
+function wrap(db: LibsqlDatabase.Database, log: string | undefined): Sqlite {
   // Statements are prepared once: preparing costs more than running a small one.
   const prepared = new Map<string, LibsqlDatabase.Statement>();
   const statement = (sql: string) => {
@@ -114,7 +116,9 @@ function wrap(db: LibsqlDatabase.Database, path: string): Sqlite {
     get: <Row>(sql: string, ...values: SqlValue[]) => clean<Row>(statement(sql).get(...values)),
     all: <Row>(sql: string, ...values: SqlValue[]) => statement(sql).all(...values) as Row[],
     transaction: (work) => db.transaction(work).immediate(),
-    flushed: () => flushFile(`${path}-wal`),
+    flushed: async () => {
+      if (log !== undefined) await flushFile(log);
+    },
     close: () => {
       if (closed) return;
       closed = true;
