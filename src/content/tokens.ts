@@ -19,7 +19,11 @@ let loading: Promise<Tokenizer> | undefined;
  * slightly more tokens than the newer ones, which errs on the safe side.
  */
 export function loadTokenizer(): Promise<Tokenizer> {
-  loading ??= BytePairCounter.load();
+  // One that failed, for want of a descriptor, is tried again with the next result.
+  loading ??= BytePairCounter.load().catch((error: unknown) => {
+    loading = undefined;
+    throw error;
+  });
   return loading;
 }
 

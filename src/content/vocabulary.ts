@@ -59,10 +59,6 @@ export class Vocabulary {
     return vocabulary;
   }
 
-  get size(): number {
-    return this.#starts.length - 1;
-  }
-
   /** The rank of the piece in `text` from `from` to before `to`, or -1 when it is none. */
   rank(text: Uint8Array, from: number, to: number): number {
     for (let slot = hash(text, from, to) & this.#mask; ; slot = (slot + 1) & this.#mask) {
@@ -86,13 +82,10 @@ export class Vocabulary {
   }
 }
 
-let reading: Promise<Vocabulary> | undefined;
-
-/** The vocabulary of cl100k; read once, on first need. */
-export function loadVocabulary(): Promise<Vocabulary> {
+/** Reads the vocabulary of cl100k. */
+export async function loadVocabulary(): Promise<Vocabulary> {
   const file = createRequire(import.meta.url).resolve('gpt-tokenizer/data/cl100k_base.tiktoken');
-  reading ??= readFile(file).then(Vocabulary.read);
-  return reading;
+  return Vocabulary.read(await readFile(file));
 }
 
 /** FNV-1a, with its bits folded: the table is indexed by the lowest ones. */

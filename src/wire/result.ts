@@ -51,11 +51,12 @@ export function encodeResult(id: number, output: object): EncodedResult {
 /** @throws Error when the body is not what the head says. */
 export function decodeResult(frame: ResultFrame, body: Body | undefined): Record<string, unknown> {
   let output = frame.output ?? {};
-  const [only] = frame.payloads ?? [];
-  // As nearly always: all of the body, which need not be cut.
-  if (only !== undefined && only.key !== WHOLE && body?.length === 1 && only.bytes === body[0]?.byteLength) {
+  const [only, ...more] = frame.payloads ?? [];
+  const isAll = more.length === 0 && body?.length === 1 && only?.bytes === body[0]?.byteLength;
+  // As nearly always: the body need not be cut.
+  if (only !== undefined && only.key !== WHOLE && isAll) {
     output[only.key] = Payload.fromPieces(body);
-    if (frame.payloads?.length === 1) return output;
+    return output;
   }
   const left = new Cutter(body ?? []);
   for (const { key, bytes } of frame.payloads ?? []) {

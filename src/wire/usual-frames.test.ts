@@ -67,7 +67,16 @@ describe('a usual frame', () => {
 describe('the input of a request', () => {
   it('is printed as JSON.stringify does', () => {
     const date = new Date(0);
-    for (const given of [input, {}, [1], 'a', null, { a: undefined, b: () => 1, c: date, d: 1.5 }, date])
+    for (const given of [
+      input,
+      {},
+      [1],
+      'a',
+      null,
+      { a: undefined, b: () => 1, c: date, d: 1.5 },
+      date,
+      { toJSON: () => [1] },
+    ])
       expect(print(given, undefined)).toBe(`"input":${JSON.stringify(given)}`);
     expect(print(undefined, { a: 1 })).toBe('"input":{},"meta":{"a":1}');
   });

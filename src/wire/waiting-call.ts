@@ -48,8 +48,12 @@ export function factsOf({ capabilities, logLevel, workspace, round }: ClientLink
 
 /** Member by member where it is a plain object, in half the time; what a member is not printed as is left out. */
 function printInput(input: unknown): string {
-  if (typeof input !== 'object' || input === null || Object.getPrototypeOf(input) !== Object.prototype)
-    return JSON.stringify(input) ?? '{}';
+  const isPlain =
+    typeof input === 'object' &&
+    input !== null &&
+    Object.getPrototypeOf(input) === Object.prototype &&
+    !('toJSON' in input);
+  if (!isPlain) return JSON.stringify(input) ?? '{}';
   let text = '';
   for (const key in input) {
     const value = JSON.stringify((input as Record<string, unknown>)[key]);
