@@ -30,7 +30,8 @@ export interface LineSink {
 export class LineSplitter {
   readonly #sink: LineSink;
   readonly #maxBytes: number;
-  #chunks: Buffer[] = [];
+  /** Made with the first chunk of a line, never before: what is old already keeps its young buffers from being freed. */
+  #chunks: Buffer[] | undefined;
   #held = 0;
   #skipping: { head: Buffer; tail: Buffer; bytes: number } | undefined;
 
@@ -63,7 +64,8 @@ export class LineSplitter {
       this.#skipping.tail = tailOf(Buffer.concat([this.#skipping.tail, tailOf(piece)]));
       return;
     }
-    this.#chunks.push(piece);
+    if (this.#chunks) this.#chunks.push(piece);
+    else this.#chunks = [piece];
     this.#held += piece.byteLength;
     if (this.#held <= this.#maxBytes) return;
     const all = Buffer.concat(this.#chunks);
@@ -72,16 +74,16 @@ export class LineSplitter {
       tail: Buffer.from(tailOf(all)),
       bytes: all.byteLength,
     };
-    this.#chunks = [];
+    this.#chunks = undefined;
     this.#held = 0;
   }
 
   #finish(): void {
     const skipped = this.#skipping;
-    const chunks = this.#chunks;
+    const chunks = this.#chunks ?? [];
     const held = this.#held;
     this.#skipping = undefined;
-    this.#chunks = [];
+    this.#chunks = undefined;
     this.#held = 0;
     const [first] = chunks;
     if (skipped) this.#sink.tooLong(skipped);
