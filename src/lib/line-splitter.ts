@@ -19,6 +19,8 @@ export interface LineSink {
   line(line: Buffer): void;
   /** A line of 256 KiB and more that came in several chunks, as these chunks. Without this it is joined for `line`. */
   pieces?(line: readonly Buffer[]): void;
+  /** With each chunk of such a line: those that have come, in the list that `pieces` will be given. */
+  growing?(line: readonly Buffer[]): void;
   tooLong(line: LongLine): void;
 }
 
@@ -67,7 +69,10 @@ export class LineSplitter {
     if (this.#chunks) this.#chunks.push(piece);
     else this.#chunks = [piece];
     this.#held += piece.byteLength;
-    if (this.#held <= this.#maxBytes) return;
+    if (this.#held <= this.#maxBytes) {
+      if (this.#isLong(this.#chunks)) this.#sink.growing?.(this.#chunks);
+      return;
+    }
     const all = Buffer.concat(this.#chunks);
     this.#skipping = {
       head: Buffer.from(all.subarray(0, HEAD_BYTES)),
@@ -82,15 +87,19 @@ export class LineSplitter {
     const skipped = this.#skipping;
     const chunks = this.#chunks ?? [];
     const held = this.#held;
+    const isInPieces = this.#isLong(chunks);
     this.#skipping = undefined;
     this.#chunks = undefined;
     this.#held = 0;
     const [first] = chunks;
     if (skipped) this.#sink.tooLong(skipped);
     else if (first && chunks.length === 1) this.#sink.line(first);
-    else if (this.#sink.pieces && held >= Math.max(LEAST_IN_PIECES, chunks.length * LEAST_PIECE))
-      this.#sink.pieces(chunks);
+    else if (this.#sink.pieces && isInPieces) this.#sink.pieces(chunks);
     else this.#sink.line(Buffer.concat(chunks, held));
+  }
+
+  #isLong(chunks: readonly Buffer[]): boolean {
+    return this.#held >= LEAST_IN_PIECES && this.#held >= chunks.length * LEAST_PIECE;
   }
 }
 

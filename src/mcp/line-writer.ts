@@ -12,7 +12,8 @@ const FLUSH_ABOVE = 256 * 1_024;
  */
 export class LineWriter {
   readonly #stream: Writable;
-  #pieces: Piece[] = [];
+  /** Made with the first message: what is old keeps the young that it refers to from being freed, even as garbage. */
+  #pieces: Piece[] | undefined;
   #bytes = 0;
 
   constructor(stream: Writable) {
@@ -25,7 +26,8 @@ export class LineWriter {
   }
 
   write(message: object): void {
-    if (this.#pieces.length === 0) setImmediate(this.flush);
+    if (!this.#pieces) setImmediate(this.flush);
+    this.#pieces ??= [];
     for (const piece of messagePieces(message)) {
       this.#pieces.push(piece);
       this.#bytes += piece.length;
@@ -37,8 +39,8 @@ export class LineWriter {
 
   readonly flush = (): void => {
     const pieces = this.#pieces;
-    if (pieces.length === 0) return;
-    this.#pieces = [];
+    if (!pieces) return;
+    this.#pieces = undefined;
     this.#bytes = 0;
     if (this.#stream.destroyed) return;
     const buffers = joined(pieces);

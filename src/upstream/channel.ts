@@ -26,6 +26,8 @@ export interface ChannelSink {
    * @param of the request on whose stream it came, where the transport knows that.
    */
   message(bytes: Bytes, of?: number): void;
+  /** One more piece of a long message has come; the same list each time, which grows until `message` has it. */
+  growing?(pieces: readonly Buffer[]): void;
   /** A message above the limit; it was not kept. */
   tooLong(line: LongLine): void;
   /** No further message will come: called once, at once, while what was started may still be ending. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cut } from '../../test/support/cut.js';
-import { type MemberName, memberNames, scanMessage } from './json-scan.js';
+import { type MemberName, memberNames } from './json-members.js';
+import { scanMessage } from './json-scan.js';
 
 const encode = (text: string) => Buffer.from(text, 'utf8');
 

@@ -1,8 +1,8 @@
 import { type Bytes, oneOf } from '../lib/pieces.js';
+import { LONGEST_SPELLING, type MemberName, memberNameIn } from './json-members.js';
 import { endOfRest, endOfString, INVALID, wordsOf } from './json-text.js';
 
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 const COLON = 0x3a;
 const OPEN_OBJECT = 0x7b;
@@ -14,13 +14,6 @@ export interface Span {
   readonly start: number;
   readonly end: number;
 }
-
-/** The members of a JSON-RPC message; what else stands at the top level is checked but not kept. */
-export const memberNames = ['jsonrpc', 'id', 'method', 'params', 'result', 'error'] as const;
-export type MemberName = (typeof memberNames)[number];
-
-const spellings = memberNames.map((name) => ({ name, spelled: Buffer.from(`"${name}"`) }));
-const LONGEST_SPELLING = 'jsonrpc'.length * 6 + 2;
 
 export interface Scan {
   /** The bytes are one JSON text, exactly as JSON.parse would have it (UTF-8 validity aside). */
@@ -39,10 +32,13 @@ export interface Scan {
  * other; whatever is cut between two of them is the same as whole.
  */
 export function scanMessage(bytes: Bytes): Scan {
-  return new Scanner(bytes).run();
+  const scanner = new Scanner(bytes);
+  scanner.readOn();
+  return scanner.scan;
 }
 
-class Scanner {
+/** One reading of a text, of which more pieces may come while it is read. */
+export class Scanner {
   readonly #all: Bytes;
   /** The piece that is being read, and how many came before it. */
   #bytes: Buffer;
@@ -59,6 +55,10 @@ class Scanner {
   #words: DataView | undefined;
   #key: MemberName | undefined;
   #valueStart = 0;
+  #first: number | undefined;
+  #valid: boolean | undefined;
+  /** How the text of a value goes on behind the pieces that there are, as `endOfString` says it. */
+  #torn: number | undefined;
 
   constructor(all: Bytes) {
     const first = Buffer.isBuffer(all) ? all : (all[0] ?? Buffer.alloc(0));
@@ -68,15 +68,36 @@ class Scanner {
     this.#words = wordsOf(first);
   }
 
-  run(): Scan {
-    const first = this.#space();
-    const valid = this.#text();
+  /** What is known of all that there is. */
+  get scan(): Scan {
+    const first = this.#first;
     return {
-      valid,
+      valid: this.#valid === true,
       kind: first === OPEN_OBJECT ? 'object' : first === OPEN_ARRAY ? 'array' : 'other',
       depth: this.#deepest,
       members: this.#members,
     };
+  }
+
+  /**
+   * Reads as far as the pieces go.
+   * @returns whether it can read on when there are more. Where they end within anything but the text of a value it cannot,
+   * and all has to be read anew.
+   */
+  readOn(): boolean {
+    const torn = this.#torn;
+    this.#torn = undefined;
+    if (torn !== undefined) this.#valid = this.#restOfValue(torn);
+    else if (this.#valid === undefined) {
+      this.#first = this.#space();
+      this.#valid = this.#text();
+    } else return this.#valid && this.#peek() === undefined;
+    return this.#valid || this.#torn !== undefined;
+  }
+
+  #restOfValue(torn: number): boolean {
+    if (!this.#untilQuote(torn)) return false;
+    return this.#afterValue() ?? this.#text();
   }
 
   #text(): boolean {
@@ -169,7 +190,10 @@ class Scanner {
     if (this.#peek() !== QUOTE) return false;
     const isMember = this.#depth === 1;
     const start = this.#base + this.#at;
-    if (!this.#string()) return false;
+    if (!this.#string()) {
+      this.#torn = undefined;
+      return false;
+    }
     if (isMember) this.#key = this.#memberName(start, this.#base + this.#at);
     if (this.#space() !== COLON) return false;
     this.#at += 1;
@@ -178,23 +202,10 @@ class Scanner {
     return true;
   }
 
-  /** Compared as bytes: a string for every name would be a third of the cost of a short message. */
   #memberName(start: number, end: number): MemberName | undefined {
-    // "jsonrpc" written wholly in \u escapes is the longest spelling of a name that matters here.
     if (end - start > LONGEST_SPELLING) return undefined;
-    const isHere = start >= this.#base;
-    const bytes = isHere ? this.#bytes : oneOf(this.#all, start, end);
-    const from = isHere ? start - this.#base : 0;
-    for (const { name, spelled } of spellings) {
-      if (end - start !== spelled.byteLength) continue;
-      let same = 0;
-      while (same < spelled.byteLength && bytes[from + same] === spelled[same]) same += 1;
-      if (same === spelled.byteLength) return name;
-    }
-    const spelling = bytes.subarray(from, from + end - start);
-    if (spelling.indexOf(BACKSLASH) < 0) return undefined;
-    const name = JSON.parse(spelling.toString('utf8'));
-    return memberNames.find((known) => known === name);
+    if (start < this.#base) return memberNameIn(oneOf(this.#all, start, end), 0, end - start);
+    return memberNameIn(this.#bytes, start - this.#base, end - start);
   }
 
   /** Goes on behind space, if there is any. @returns the byte there; undefined at the end of all. */
@@ -229,9 +240,17 @@ class Scanner {
   }
 
   #string(): boolean {
-    let end = endOfString(this.#bytes, this.#words, this.#at + 1);
+    return this.#untilQuote(endOfString(this.#bytes, this.#words, this.#at + 1));
+  }
+
+  /** @param found the end in this piece, or how the text goes on behind it. */
+  #untilQuote(found: number): boolean {
+    let end = found;
     while (end < INVALID) {
-      if (this.#nextPiece() === undefined) return false;
+      if (this.#nextPiece() === undefined) {
+        this.#torn = end;
+        return false;
+      }
       end = endOfRest(this.#bytes, this.#words, end);
     }
     if (end === INVALID) return false;

@@ -34,10 +34,13 @@ export type Incoming =
 
 const noise: Incoming = { kind: 'noise' };
 
-/** Tells what a line or a body is. Never throws, whatever the bytes. */
-export function readMessage(line: Bytes): Incoming {
+/**
+ * Tells what a line or a body is. Never throws, whatever the bytes.
+ * @param scanOf for who has read some of it before.
+ */
+export function readMessage(line: Bytes, scanOf: (bytes: Bytes) => Scan = scanMessage): Incoming {
   const bytes = withoutMark(line);
-  const scan = scanMessage(bytes);
+  const scan = scanOf(bytes);
   if (!scan.valid) return readBroken(bytes, scan);
   if (scan.kind === 'array') return readBatch(bytes, scan);
   if (scan.kind === 'other') return noise;

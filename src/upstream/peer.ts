@@ -8,7 +8,8 @@ import { type Bytes, lengthOf, oneOf } from '../lib/pieces.js';
 import { oneLine } from '../lib/printable.js';
 import type { ChannelSink, Delivery, MessageChannel, Outgoing } from './channel.js';
 import { died, protocolBroken, tooLarge, upstreamError } from './errors.js';
-import { type Incoming, idOfLongLine, MAX_DEPTH, readMessage } from './message.js';
+import { type Incoming, idOfLongLine, MAX_DEPTH } from './message.js';
+import { MessageReader } from './message-reader.js';
 import { type Owner, ownerOf, pauseFor } from './owner.js';
 import { cancelled, type Outcome, PendingRequest, type WaitingRoom } from './pending.js';
 import { requestText, withMeta } from './request-meta.js';
@@ -58,6 +59,7 @@ export class Peer implements ChannelSink, WaitingRoom {
     () => performance.now(),
     () => this.#lookAtAll(),
   );
+  readonly #reader = new MessageReader();
   #nextId = 1;
   #end: SessionEnd | undefined;
   #waitingResponses = 0;
@@ -129,7 +131,7 @@ export class Peer implements ChannelSink, WaitingRoom {
 
   message(bytes: Bytes, of?: number): void {
     if (isBlank(bytes)) return;
-    const incoming = readMessage(bytes);
+    const incoming = this.#reader.read(bytes);
     switch (incoming.kind) {
       case 'result':
         this.#onResult(incoming);
@@ -151,7 +153,12 @@ export class Peer implements ChannelSink, WaitingRoom {
     }
   }
 
+  growing(pieces: readonly Buffer[]): void {
+    this.#reader.growing(pieces);
+  }
+
   tooLong(line: LongLine): void {
+    this.#reader.forget();
     const { server, maxMessageBytes, logger } = this.#options;
     const pending = this.#take(idOfLongLine(line));
     logger.warn({ server, bytes: line.bytes, limit: maxMessageBytes }, 'message above the limit skipped');
@@ -161,15 +168,13 @@ export class Peer implements ChannelSink, WaitingRoom {
   down(end: SessionEnd): void {
     if (this.#end) return;
     this.#end = end;
-    this.#options.logger.debug(
-      { server: this.#options.server, reason: end.reason, ...this.counts },
-      'session over',
-    );
+    const { server, logger, onDown } = this.#options;
+    logger.debug({ server, reason: end.reason, ...this.counts }, 'session over');
     for (const pending of [...this.#pending.values()]) {
-      pending.fail(died(this.#options.server, pending.facts.method, end));
+      pending.fail(died(server, pending.facts.method, end));
     }
     this.#alarm.stop();
-    this.#options.onDown(end);
+    onDown(end);
   }
 
   renew(): Promise<void> {

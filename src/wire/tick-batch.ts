@@ -6,7 +6,8 @@ const MAX_BYTES = 1024 * 1024;
 /** Messages that are sent within one turn of the event loop: they leave together, in one system call. */
 export class TickBatch {
   readonly #send: (messages: readonly Message[]) => void;
-  #messages: Message[] = [];
+  /** Made with its first message: what is old keeps the young that it refers to from being freed, even as garbage. */
+  #messages: Message[] | undefined;
   #bytes = 0;
 
   constructor(send: (messages: readonly Message[]) => void) {
@@ -14,16 +15,19 @@ export class TickBatch {
   }
 
   add(message: Message): void {
-    if (this.#messages.length === 0) setImmediate(this.flush);
-    this.#messages.push(message);
+    if (this.#messages) this.#messages.push(message);
+    else {
+      this.#messages = [message];
+      setImmediate(this.flush);
+    }
     for (const part of message) this.#bytes += part.byteLength;
     if (this.#bytes > MAX_BYTES) this.flush();
   }
 
   readonly flush = (): void => {
     const messages = this.#messages;
-    if (messages.length === 0) return;
-    this.#messages = [];
+    if (!messages) return;
+    this.#messages = undefined;
     this.#bytes = 0;
     this.#send(messages);
   };

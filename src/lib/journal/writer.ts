@@ -51,7 +51,7 @@ const LOCK_MS = 10_000;
 export class Journal {
   readonly #options: JournalOptions;
   /** Added a moment ago. */
-  #fresh: (() => Entry)[] = [];
+  readonly #fresh: (() => Entry)[] = [];
   #soon: NodeJS.Timeout | undefined;
   /** Printed but for their numbers. */
   #waiting: string[] = [];
@@ -92,9 +92,8 @@ export class Journal {
 
   readonly #print = (): void => {
     clearTimeout(this.#soon);
-    const fresh = this.#fresh;
-    this.#fresh = [];
-    for (const entry of fresh) {
+    // Not a new list in its place: the old one would, even as garbage, keep the calls that its entries know.
+    for (const entry of this.#fresh.splice(0)) {
       try {
         this.#waiting.push(printed(entry()));
       } catch (error) {

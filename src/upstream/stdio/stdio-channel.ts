@@ -74,6 +74,7 @@ export class StdioChannel implements MessageChannel {
     this.#lines = new LineSplitter(options.maxMessageBytes, {
       line: (line) => sink.message(line),
       pieces: (line) => sink.message(line),
+      growing: (pieces) => sink.growing?.(pieces),
       tooLong: (line) => sink.tooLong(line),
     });
     this.#outbox = new Outbox(child.stdin, { server: options.server, maxWaiting: options.maxMessageBytes });
