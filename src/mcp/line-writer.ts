@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { Soon } from '../lib/soon.js';
 import { messagePieces, type Piece } from './outbound.js';
 
 /** Below this a copy costs less than a piece of a vector of writes. */
@@ -15,6 +16,7 @@ export class LineWriter {
   /** Made with the first message: what is old keeps the young that it refers to from being freed, even as garbage. */
   #pieces: Piece[] | undefined;
   #bytes = 0;
+  readonly #soon = new Soon(() => this.flush());
 
   constructor(stream: Writable) {
     this.#stream = stream;
@@ -26,7 +28,7 @@ export class LineWriter {
   }
 
   write(message: object): void {
-    if (!this.#pieces) setImmediate(this.flush);
+    if (!this.#pieces) this.#soon.ask();
     this.#pieces ??= [];
     for (const piece of messagePieces(message)) {
       this.#pieces.push(piece);

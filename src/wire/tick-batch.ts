@@ -1,3 +1,4 @@
+import { Soon } from '../lib/soon.js';
 import type { Message } from './link.js';
 
 /** So much leaves at the latest at once. */
@@ -9,6 +10,7 @@ export class TickBatch {
   /** Made with its first message: what is old keeps the young that it refers to from being freed, even as garbage. */
   #messages: Message[] | undefined;
   #bytes = 0;
+  readonly #soon = new Soon(() => this.flush());
 
   constructor(send: (messages: readonly Message[]) => void) {
     this.#send = send;
@@ -18,7 +20,7 @@ export class TickBatch {
     if (this.#messages) this.#messages.push(message);
     else {
       this.#messages = [message];
-      setImmediate(this.flush);
+      this.#soon.ask();
     }
     for (const part of message) this.#bytes += part.byteLength;
     if (this.#bytes > MAX_BYTES) this.flush();
