@@ -1,5 +1,4 @@
 import type { Writable } from 'node:stream';
-import { Soon } from '../lib/soon.js';
 import { messagePieces, type Piece } from './outbound.js';
 
 /** Below this a copy costs less than a piece of a vector of writes. */
@@ -16,7 +15,6 @@ export class LineWriter {
   /** Made with the first message: what is old keeps the young that it refers to from being freed, even as garbage. */
   #pieces: Piece[] | undefined;
   #bytes = 0;
-  readonly #soon = new Soon(() => this.flush());
 
   constructor(stream: Writable) {
     this.#stream = stream;
@@ -28,7 +26,7 @@ export class LineWriter {
   }
 
   write(message: object): void {
-    if (!this.#pieces) this.#soon.ask();
+    if (!this.#pieces) setImmediate(this.flush);
     this.#pieces ??= [];
     for (const piece of messagePieces(message)) {
       this.#pieces.push(piece);

@@ -1,4 +1,3 @@
-import { Soon } from '../lib/soon.js';
 import type { Message } from './link.js';
 
 /** So much leaves at the latest at once. */
@@ -10,7 +9,6 @@ export class TickBatch {
   /** Made with its first message: what is old keeps the young that it refers to from being freed, even as garbage. */
   #messages: Message[] | undefined;
   #bytes = 0;
-  readonly #soon = new Soon(() => this.flush());
 
   constructor(send: (messages: readonly Message[]) => void) {
     this.#send = send;
@@ -20,7 +18,7 @@ export class TickBatch {
     if (this.#messages) this.#messages.push(message);
     else {
       this.#messages = [message];
-      this.#soon.ask();
+      setImmediate(this.flush);
     }
     for (const part of message) this.#bytes += part.byteLength;
     if (this.#bytes > MAX_BYTES) this.flush();

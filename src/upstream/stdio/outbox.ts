@@ -1,6 +1,5 @@
 import type { Writable } from 'node:stream';
 import { RuntimeError } from '../../core/errors.js';
-import { Soon } from '../../lib/soon.js';
 import type { Delivery, Outgoing } from '../channel.js';
 
 /** Characters that go into one write. */
@@ -30,8 +29,7 @@ export class Outbox {
   readonly #inPipe = new Map<Letter, number | undefined>();
   #waitingSize = 0;
   #blocked = false;
-  /** What is sent together, whichever clients it is from, leaves in one write: a system call costs more than the message. */
-  readonly #soon = new Soon(() => this.#flush());
+  #scheduled = false;
   #closed: RuntimeError | undefined;
 
   constructor(stdin: Writable, options: OutboxOptions) {
@@ -62,7 +60,7 @@ export class Outbox {
     return new Promise<void>((resolve, reject) => {
       this.#waiting.push({ id, line: `${json}\n`, resolve, reject });
       this.#waitingSize += json.length + 1;
-      this.#soon.ask();
+      this.#flushSoon();
     });
   }
 
@@ -88,6 +86,19 @@ export class Outbox {
     for (const letter of this.#inPipe.keys()) letter.reject(error);
     this.#inPipe.clear();
     this.#waitingSize = 0;
+  }
+
+  /**
+   * What is sent in one turn of the loop, whichever clients it is from, leaves in one write: a system call costs more than
+   * the message.
+   */
+  #flushSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#flush();
+    });
   }
 
   #flush(): void {
