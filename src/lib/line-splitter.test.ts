@@ -81,4 +81,21 @@ describe('LineSplitter', () => {
     // Joined on each chunk it would be 512 times as much.
     expect(copied).toBe(1_024 * chunk.byteLength);
   });
+
+  it('keeps nothing of a line above the limit for who has seen it grow', () => {
+    let seen: readonly Buffer[] = [];
+    let most = 0;
+    const splitter = new LineSplitter(1_000_000, {
+      line: () => expect.unreachable(),
+      pieces: () => expect.unreachable(),
+      growing: (pieces) => {
+        seen = pieces;
+        most = Math.max(most, pieces.length);
+      },
+      tooLong: () => {},
+    });
+    for (let i = 0; i < 20; i += 1) splitter.push(Buffer.alloc(65_536, 'x'));
+    expect(most).toBe(15);
+    expect(seen).toEqual([]);
+  });
 });

@@ -79,6 +79,8 @@ export class LineSplitter {
       tail: Buffer.from(tailOf(all)),
       bytes: all.byteLength,
     };
+    // Who was shown it while it grew holds it as well, and the line may never end.
+    this.#chunks.length = 0;
     this.#chunks = undefined;
     this.#held = 0;
   }
