@@ -38,6 +38,7 @@ const CHUNKS = [
   ['operations', /\/src\/(operations\/[\w-]+|cli\/lazy-port)\.ts$/],
   ['wire', /\/src\/wire\/(join-or-start|engine-directory|link-address)\.ts$/],
   ['mcp', /\/src\/mcp\/(face|serve-stdio)\.ts$/],
+  ['sdk', /\/src\/mcp\/(sdk-server|serve-sdk-stdio)\.ts$/],
   ['config', /\/src\/config\/servers-file\.ts$/],
   ['engine', /\/src\/cli\/(compose|engine-process)\.ts$/],
   ['http', /\/src\/http\/(face|guard)\.ts$/],

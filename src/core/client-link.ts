@@ -27,10 +27,19 @@ export interface ClientLink {
 }
 
 /** Severity of the log levels of RFC 5424, as MCP names them. */
-const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
+export const LOG_LEVELS: readonly string[] = [
+  'debug',
+  'info',
+  'notice',
+  'warning',
+  'error',
+  'critical',
+  'alert',
+  'emergency',
+];
 
 /** Whether a message of this level is wanted. What has no known level is. */
 export function isWanted(level: unknown, least: string | undefined): boolean {
-  const at = LEVELS.indexOf(String(level));
-  return at < 0 || at >= LEVELS.indexOf(least ?? 'debug');
+  const at = LOG_LEVELS.indexOf(String(level));
+  return at < 0 || at >= LOG_LEVELS.indexOf(least ?? 'debug');
 }

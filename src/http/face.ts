@@ -9,6 +9,7 @@ import type { Logger } from '../lib/log.js';
 import type { Expose } from '../mcp/expose.js';
 import type { Pin } from '../mcp/exposure.js';
 import { type Announcement, createMcpFace } from '../mcp/face.js';
+import { sdkServer } from '../mcp/sdk-server.js';
 import type { RuntimePort } from '../operations/table.js';
 import { notAllowed, refusal, refuseAsRpc, tooManySessions } from './answers.js';
 import {
@@ -84,7 +85,7 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
       const client = context.authInfo?.extra?.['client'] as StatelessClient | undefined;
       if (!client) throw new Error('a stateless request without its client');
       // Checked against the body before.
-      return client.createServer(context.requestInfo?.headers.get('mcp-method') ?? undefined);
+      return client.server(context.requestInfo?.headers.get('mcp-method') ?? undefined);
     },
     { legacy: 'reject', onerror, maxRequestBodySize: maxBodyBytes },
   );
@@ -123,7 +124,7 @@ export function createHttpFace(port: RuntimePort, options: HttpFaceOptions): Htt
     const transport = new SseTransport(connection, MESSAGES, (id) => streams.remove(id));
     streams.add(transport.sessionId, access, transport);
     streams.find(transport.sessionId, access, c.env.outgoing);
-    await connection.createServer('legacy').connect(transport);
+    await sdkServer(connection, 'legacy').connect(transport);
     return transport.response;
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { INVALID_REQUEST, type JSONRPCMessage, type Transport } from '@modelcontextprotocol/server';
-import type { McpConnection } from '../mcp/face.js';
+import type { Connection } from '../mcp/connection.js';
 import { cancelledId, errorAnswer, idKey, isRequest, readMessage } from '../mcp/inbound.js';
 import { messagePieces, type Piece } from '../mcp/outbound.js';
 import { refusal, rpcResponse } from './answers.js';
@@ -20,7 +20,7 @@ export class SseTransport implements Transport, Closable {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: Transport['onmessage'];
-  readonly #connection: McpConnection;
+  readonly #connection: Connection;
   readonly #onended: (sessionId: string) => void;
   readonly #waiting = new Set<string>();
   readonly #keepAlive: NodeJS.Timeout;
@@ -30,7 +30,7 @@ export class SseTransport implements Transport, Closable {
    * @param messagePath where this session's client posts to.
    * @param onended told when the session is over, whoever ended it.
    */
-  constructor(connection: McpConnection, messagePath: string, onended: (sessionId: string) => void) {
+  constructor(connection: Connection, messagePath: string, onended: (sessionId: string) => void) {
     this.#connection = connection;
     this.#onended = onended;
     const body = new ReadableStream<Uint8Array>(

@@ -1,5 +1,8 @@
-import { CLIENT_INFO_META_KEY, type Server } from '@modelcontextprotocol/server';
-import type { McpConnection, McpFace } from '../mcp/face.js';
+import type { Server } from '@modelcontextprotocol/server';
+import type { Connection } from '../mcp/connection.js';
+import type { McpFace } from '../mcp/face.js';
+import { CLIENT_INFO_KEY } from '../mcp/meta-keys.js';
+import { sdkServer } from '../mcp/sdk-server.js';
 import { type Access, ownerOf } from './access/access.js';
 import type { Closable, Sessions } from './sessions.js';
 
@@ -12,14 +15,15 @@ type Outgoing = Parameters<Sessions<Closable>['find']>[2];
  */
 export class StatelessClient implements Closable {
   readonly busy = false;
-  readonly #connection: McpConnection;
+  readonly #connection: Connection;
 
-  constructor(connection: McpConnection) {
+  constructor(connection: Connection) {
     this.#connection = connection;
   }
 
-  createServer(method: string | undefined): Server {
-    return this.#connection.createServer('modern', method);
+  /** For one request. */
+  server(method: string | undefined): Server {
+    return sdkServer(this.#connection, 'modern', { method });
   }
 
   close(): Promise<void> {
@@ -48,7 +52,7 @@ export function statelessClient(
 
 function clientInfo(body: unknown): { name: string | undefined; version: string | undefined } {
   const params = field(body, 'params');
-  const info = field(field(params, '_meta'), CLIENT_INFO_META_KEY);
+  const info = field(field(params, '_meta'), CLIENT_INFO_KEY);
   return { name: text(field(info, 'name')), version: text(field(info, 'version')) };
 }
 

@@ -11,9 +11,12 @@ import {
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server';
 import { allowsBatches } from '../mcp/batch.js';
-import { wayBack } from '../mcp/direct-calls.js';
-import type { McpConnection, McpFace } from '../mcp/face.js';
+import type { Connection } from '../mcp/connection.js';
+import { DirectCalls } from '../mcp/direct-calls.js';
+import type { McpFace } from '../mcp/face.js';
 import { cancelledId, errorAnswer, idKey, isRequest, readMessage } from '../mcp/inbound.js';
+import { sdkServer } from '../mcp/sdk-server.js';
+import { capabilitiesOf, sessionWay } from '../mcp/sdk-way.js';
 import type { Access } from './access/access.js';
 import { noSession, refusal, rpcResponse, tooManySessions } from './answers.js';
 import type { AccessEnv } from './authentication.js';
@@ -98,9 +101,11 @@ class SessionTransport extends WebStandardStreamableHTTPServerTransport {
 export class StreamableSession implements Closable {
   readonly id: string;
   readonly #transport: SessionTransport;
-  readonly #connection: McpConnection;
+  readonly #connection: Connection;
   readonly #server: Server;
   readonly #events: SessionEvents;
+  /** The short way for calls, once the client is ready. */
+  #direct: DirectCalls | undefined;
 
   constructor(
     face: McpFace,
@@ -111,7 +116,14 @@ export class StreamableSession implements Closable {
     this.id = randomUUID();
     this.#events = events.forSession();
     this.#connection = face.connect({ principal, restriction });
-    this.#server = this.#connection.createServer('legacy');
+    this.#server = sdkServer(this.#connection, 'legacy', {
+      onReady: (server) => {
+        this.#direct ??= new DirectCalls((request, way, signal) =>
+          this.#connection.call(request, way, capabilitiesOf(server), signal),
+        );
+      },
+      onClose: () => this.#direct?.close(),
+    });
     this.#transport = new SessionTransport({
       sessionIdGenerator: () => this.id,
       eventStore: this.#events,
@@ -138,17 +150,17 @@ export class StreamableSession implements Closable {
    * @returns false when it must be posted.
    */
   run(request: JSONRPCRequest, revision: string, call: ShortCall): boolean {
-    const { direct } = this.#connection;
-    const { id } = request;
+    const direct = this.#direct;
+    const { id, method } = request;
     const key = idKey(id);
-    if (direct === undefined || this.#transport.isInUse(key)) return false;
+    if (direct === undefined || method !== 'tools/call' || this.#transport.isInUse(key)) return false;
     if (this.#server.getNegotiatedProtocolVersion() !== revision) return false;
     const answer = (message: JSONRPCResponse) => {
       if (!this.#transport.answer(key, message))
         this.#transport.send(message).catch((error: Error) => this.#transport.onerror?.(error));
     };
     this.#transport.begin(key, call);
-    const isTaken = direct.take(request, answer, wayBack(this.#server, id));
+    const isTaken = direct.take(request, answer, sessionWay(this.#server, id));
     if (isTaken) call.begin();
     else this.#transport.forget(key);
     return isTaken;
@@ -203,7 +215,7 @@ export class StreamableSession implements Closable {
       const id = cancelledId(message);
       if (id === undefined || !this.#transport.waiting.has(idKey(id))) continue;
       const { reason } = (message as { params?: { reason?: unknown } }).params ?? {};
-      this.#connection.direct?.cancel(id, reason);
+      this.#direct?.cancel(id, reason);
       const error = { code: INVALID_REQUEST, message: 'The request was cancelled' };
       await this.#transport.send({ jsonrpc: '2.0', id, error });
     }

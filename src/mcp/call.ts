@@ -1,4 +1,3 @@
-import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import type { OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import type { Payload } from '../core/payload.js';
@@ -16,6 +15,7 @@ import {
 import { type ToolDefinition, toolDefinitions, toolNames } from '../operations/tool-definition.js';
 import { errorResult, unexpected } from './error-result.js';
 import type { Expose } from './expose.js';
+import { INVALID_PARAMS, ProtocolError } from './protocol-error.js';
 import { ROUTER_NAME, routerDefinition, unwrapRouterCall } from './router.js';
 
 export const exposedTools = (expose: Expose): readonly ToolDefinition[] =>
@@ -79,14 +79,14 @@ const namesOf: Partial<Record<Expose, ReadonlySet<string>>> = {};
 
 function listedName(name: unknown, expose: Expose): string {
   if (typeof name !== 'string') {
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'tools/call needs the name of a tool.');
+    throw new ProtocolError(INVALID_PARAMS, 'tools/call needs the name of a tool.');
   }
   namesOf[expose] ??= new Set(namesShown(expose));
   if (namesOf[expose].has(name)) return name;
   const names = [...namesOf[expose]];
   const alike = nearest(name, names);
   throw new ProtocolError(
-    ProtocolErrorCode.InvalidParams,
+    INVALID_PARAMS,
     alike.length > 0
       ? `There is no such tool here. Did you mean ${alike.join(' or ')}?`
       : `There is no such tool here. The tools are ${names.join(', ')}.${

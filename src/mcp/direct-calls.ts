@@ -1,87 +1,43 @@
-import type {
-  JSONRPCRequest,
-  JSONRPCResponse,
-  RequestId,
-  Result,
-  Server,
-  ServerContext,
-} from '@modelcontextprotocol/server';
-import type { Payload } from '../core/payload.js';
+import type { JSONRPCRequest, JSONRPCResponse, RequestId } from '@modelcontextprotocol/server';
 import { CallSignal } from '../lib/call-signal.js';
+import type { WayBack } from './client-way.js';
+import type { Answer } from './connection.js';
+import { INTERNAL_ERROR, INVALID_PARAMS } from './protocol-error.js';
 
-/** As much of the SDK's context of a request as the ways back to the client need. */
-export type ClientWay = Pick<ServerContext['mcpReq'], 'send' | 'notify' | 'signal'>;
+/** Answers one request. Rejects with an error that has a JSON-RPC code. */
+type Handle = (request: JSONRPCRequest, way: WayBack, signal: AbortSignal) => Promise<Answer>;
+type Respond = (message: JSONRPCResponse) => void;
 
-/** One `tools/call` as its handler gets it, whoever dispatched it. */
-export interface DirectCall {
-  readonly request: JSONRPCRequest;
-  readonly way: ClientWay;
-}
-
-/** How a handler speaks to the client of a request. */
-export type WayBack = Omit<ClientWay, 'signal'>;
-
-/**
- * The way to a client on the stream of its session, of no request in particular.
- * @param related the request on whose stream it is told instead, where each has its own.
- */
-export function wayBack(server: Server, related?: RequestId): WayBack {
-  if (related === undefined) {
-    return {
-      send: ((...given: Parameters<Server['request']>) => server.request(...given)) as ClientWay['send'],
-      notify: (notification) => server.notification(notification),
-    };
-  }
-  const to = { relatedRequestId: related };
-  return {
-    send: ((...[request, schema, options]: Parameters<Server['request']>) =>
-      server.request(request, schema, { ...options, ...to })) as ClientWay['send'],
-    notify: (notification) => server.notification(notification, to),
-  };
-}
-
-type Handle = (call: DirectCall) => Promise<Result | Payload>;
-type Answer = (message: JSONRPCResponse) => void;
-
-const INTERNAL_ERROR = -32603;
-const INVALID_PARAMS = -32602;
 /** What the SDK takes out of `_meta` before a handler sees it begins so. */
 const RESERVED = 'io.modelcontextprotocol/';
 
 /**
- * Dispatches the calls of an initialised session as the SDK does, to the same handler and with the same answers. What
- * the SDK makes for each request, signals and schemas included, was three quarters of the front-end's time. It takes only what needs nothing else of the SDK; whatever looks unusual goes there.
+ * Dispatches the requests of a session as the SDK does, to the same handler and with the same answers. What the SDK makes
+ * for each request, signals and schemas included, was three quarters of the front-end's time.
  */
 export class DirectCalls {
   readonly #handle: Handle;
-  readonly #back: WayBack;
   readonly #waiting = new Map<RequestId, CallSignal>();
 
-  constructor(server: Server, handle: Handle) {
+  constructor(handle: Handle) {
     this.#handle = handle;
-    this.#back = wayBack(server);
-  }
-
-  get waiting(): number {
-    return this.#waiting.size;
   }
 
   /**
-   * @param answer is called once, later, unless the request is cancelled.
-   * @param back default: the stream of the session.
-   * @returns false when it must go to the SDK.
+   * @param respond is called once, later, unless the request is cancelled.
+   * @returns false when it must go to the SDK, since its id is in use or it is not plain.
    */
-  take(request: JSONRPCRequest, answer: Answer, back: WayBack = this.#back): boolean {
+  take(request: JSONRPCRequest, respond: Respond, way: WayBack): boolean {
     const { id } = request;
-    if (!isPlainCall(request) || this.#waiting.has(id)) return false;
+    if (!isPlain(request) || this.#waiting.has(id)) return false;
     const signal = new CallSignal();
     this.#waiting.set(id, signal);
-    this.#handle({ request, way: { signal, send: back.send, notify: back.notify } }).then(
+    this.#handle(request, way, signal).then(
       (result) => {
-        if (this.#settle(id, signal)) answer({ jsonrpc: '2.0', id, result: result as Result });
+        if (this.#settle(id, signal)) respond({ jsonrpc: '2.0', id, result } as JSONRPCResponse);
       },
       (error: unknown) => {
-        if (this.#settle(id, signal)) answer({ jsonrpc: '2.0', id, error: errorOf(error) });
+        if (this.#settle(id, signal)) respond({ jsonrpc: '2.0', id, error: errorOf(error) });
       },
     );
     return true;
@@ -110,12 +66,12 @@ export class DirectCalls {
 }
 
 /** Whether nothing in it is for the SDK: the envelope and the rounds of 2026-07-28, shapes that it refuses. */
-function isPlainCall(request: JSONRPCRequest): boolean {
-  const { method, params } = request;
-  if (method !== 'tools/call' || params === undefined) return false;
+function isPlain(request: JSONRPCRequest): boolean {
+  const { params } = request;
   let members = 0;
   for (const _ in request) members += 1;
   if (members > 4) return false;
+  if (params === undefined) return true;
   if (params['inputResponses'] !== undefined || params['requestState'] !== undefined) return false;
   const { _meta } = params;
   if (_meta === undefined) return true;

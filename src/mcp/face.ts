@@ -2,12 +2,12 @@ import type { Asker } from '../core/caller.js';
 import { Emitter } from '../lib/emitter.js';
 import type { Logger } from '../lib/log.js';
 import type { RuntimePort } from '../operations/table.js';
-import { Connection, type McpConnection, type McpFaceOptions } from './connection.js';
+import { Connection, type McpFaceOptions } from './connection.js';
 import { Exposure } from './exposure.js';
 import { offersNative } from './introduction.js';
 import { Native } from './native.js';
 
-export type { McpConnection, McpFaceOptions };
+export type { McpFaceOptions };
 
 /** What clients without a connection may have asked to be told. */
 export interface Announcement {
@@ -18,7 +18,7 @@ export interface Announcement {
 export interface McpFace {
   readonly logger: Logger;
   /** A new client. Nothing is said to the runtime before the client asks for something. */
-  connect(client: Asker): McpConnection;
+  connect(client: Asker): Connection;
   /** For transports that keep subscriptions themselves. @returns the way to unsubscribe. */
   announcements(listener: (announcement: Announcement) => void): () => void;
 }
@@ -38,7 +38,8 @@ export function createMcpFace(port: RuntimePort, options: McpFaceOptions): McpFa
     logger,
     onChange: () => announce('notifications/tools/list_changed'),
   });
-  const native = new Native(port, exposure, offersNative(options));
+  const facts = { expose, version: options.version, native: offersNative(options) };
+  const native = new Native(port, exposure, facts.native);
   port.subscribe((event) => {
     if (event.type === 'catalog-changed') void exposure.refresh();
     if (event.type !== 'server-notification') return;
@@ -49,7 +50,7 @@ export function createMcpFace(port: RuntimePort, options: McpFaceOptions): McpFa
     logger,
     connect: (asker) => {
       const onclose = (closed: Connection) => connections.delete(closed);
-      const connection = new Connection({ port, options, exposure, native, onclose }, asker);
+      const connection = new Connection({ port, options, facts, exposure, native, onclose }, asker);
       connections.add(connection);
       return connection;
     },

@@ -1,6 +1,7 @@
 import type { JSONRPCRequest } from '@modelcontextprotocol/server';
 import { isPlainObject } from '../lib/json-object.js';
 import { type IntroductionFacts, introduction } from './introduction.js';
+import type { Introduced } from './stdio-session.js';
 
 /** Revisions with `initialize`; whoever asks for another is answered by the SDK. */
 const REVISIONS: ReadonlySet<unknown> = new Set(['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05']);
@@ -8,6 +9,7 @@ const CLIENT_KEYS: ReadonlySet<string> = new Set(['name', 'title', 'version', 'd
 const PARAMS: ReadonlySet<string> = new Set(['protocolVersion', 'capabilities', 'clientInfo']);
 
 export interface Greeting {
+  readonly client: Introduced;
   readonly revision: string;
   readonly result: Readonly<Record<string, unknown>>;
 }
@@ -27,21 +29,22 @@ export function greeting(facts: IntroductionFacts): Greet {
     if (!REVISIONS.has(protocolVersion) || !areCapabilities(capabilities) || !isClient(clientInfo))
       return undefined;
     const revision = String(protocolVersion);
-    return { revision, result: { protocolVersion: revision, ...introduction('legacy', facts) } };
+    const client = { capabilities, name: clientInfo['name'] };
+    return { client, revision, result: { protocolVersion: revision, ...introduction('legacy', facts) } };
   };
 }
 
 const hasOnly = (given: unknown, keys: ReadonlySet<string>): given is Record<string, unknown> =>
   isPlainObject(given) && Object.keys(given).every((key) => keys.has(key));
 
-const isClient = (given: unknown): boolean =>
+const isClient = (given: unknown): given is Record<string, unknown> =>
   hasOnly(given, CLIENT_KEYS) &&
   given['name'] !== undefined &&
   given['version'] !== undefined &&
   Object.values(given).every((value) => typeof value === 'string');
 
 /** Those that most clients have, and nothing in them but what is on or off. */
-const areCapabilities = (given: unknown): boolean =>
+const areCapabilities = (given: unknown): given is Record<string, unknown> =>
   isPlainObject(given) &&
   Object.entries(given).every(([name, value]) => {
     if (!isPlainObject(value)) return false;

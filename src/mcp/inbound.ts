@@ -4,11 +4,7 @@ import type {
   JSONRPCRequest,
   RequestId,
 } from '@modelcontextprotocol/server';
-
-// Of JSON-RPC; not taken from the SDK, which is loaded only after the client was greeted.
-const PARSE_ERROR = -32700;
-export const INVALID_REQUEST = -32600;
-export const INTERNAL_ERROR = -32603;
+import { INVALID_REQUEST, PARSE_ERROR } from './protocol-error.js';
 
 /** An answer to what is no request with a usable id: JSON-RPC wants `id: null`, which the SDK's type leaves out. */
 export type ErrorAnswer = Omit<JSONRPCErrorResponse, 'id'> & { readonly id: RequestId | null };

@@ -3,6 +3,9 @@ import { type Expose, INSTRUCTIONS } from './expose.js';
 /** The two families of protocol revisions: up to 2025-11-25 with `initialize`, and 2026-07-28 without. */
 export type Era = 'legacy' | 'modern';
 
+/** Our own definitions are fixed for the life of the process; those of others are not. */
+export const LIST_TTL_MS = 3_600_000;
+
 export interface IntroductionFacts {
   readonly expose: Expose;
   readonly version: string;

@@ -1,4 +1,4 @@
-import { ProtocolError, ProtocolErrorCode, type Result } from '@modelcontextprotocol/server';
+import type { Result } from '@modelcontextprotocol/server';
 import type { OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import type { Payload } from '../core/payload.js';
@@ -8,6 +8,7 @@ import { unexpected } from './error-result.js';
 import { exposedNames, type Named } from './exposed-names.js';
 import type { Exposed, Exposure } from './exposure.js';
 import { ForwardedTasks } from './forwarded-tasks.js';
+import { INTERNAL_ERROR, INVALID_PARAMS, ProtocolError } from './protocol-error.js';
 
 type Params = Readonly<Record<string, unknown>>;
 type Answer = Result | Payload;
@@ -144,7 +145,7 @@ export class Native {
 
   async #getPrompt(params: Params, servers: readonly Server[], context: OperationContext): Promise<Answer> {
     const found = (await this.#prompts(servers, context)).get(String(params['name']));
-    if (!found) throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such prompt here');
+    if (!found) throw new ProtocolError(INVALID_PARAMS, 'There is no such prompt here');
     return this.forward(found.server, 'prompts/get', { ...params, name: found.name }, context);
   }
 
@@ -153,7 +154,7 @@ export class Native {
     if (ref['type'] === 'ref/resource')
       return this.#withResource('completion/complete', { ...params, uri: ref['uri'] }, servers, context);
     const found = (await this.#prompts(servers, context)).get(String(ref['name']));
-    if (!found) throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such prompt here');
+    if (!found) throw new ProtocolError(INVALID_PARAMS, 'There is no such prompt here');
     return this.forward(
       found.server,
       'completion/complete',
@@ -184,7 +185,7 @@ export class Native {
         if (items.some(fits)) return this.forward(server, method, params, context);
       }
     }
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'Resource not found', { uri });
+    throw new ProtocolError(INVALID_PARAMS, 'Resource not found', { uri });
   }
 }
 
@@ -221,9 +222,8 @@ export function asProtocolError(error: unknown): ProtocolError {
   if (known.code === 'UPSTREAM_ERROR' && typeof code === 'number' && typeof message === 'string')
     return new ProtocolError(code, message, data);
   const isInput = known instanceof RuntimeError && ['INVALID_ARGUMENTS', 'UNSUPPORTED'].includes(known.code);
-  return new ProtocolError(
-    isInput ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError,
-    known.message,
-    { code: known.code, ...(known.hint === undefined ? {} : { hint: known.hint }) },
-  );
+  return new ProtocolError(isInput ? INVALID_PARAMS : INTERNAL_ERROR, known.message, {
+    code: known.code,
+    ...(known.hint === undefined ? {} : { hint: known.hint }),
+  });
 }

@@ -1,8 +1,7 @@
-import type { Server } from '@modelcontextprotocol/server';
 import type { Caller } from '../core/caller.js';
 import type { RuntimePort } from '../operations/table.js';
 import { sessionLink } from './client-links.js';
-import { wayBack } from './direct-calls.js';
+import type { Params, WayBack } from './client-way.js';
 
 /** Hands on that the roots of a client have changed: one at a time, and however often it says so, once more at the end. */
 export class RootsNews {
@@ -20,32 +19,22 @@ export class RootsNews {
     this.#workspace = workspace;
   }
 
-  /** Listens to a client of a revision with sessions; the other one has no roots but those of a request. */
-  follow(server: Server): void {
-    server.setNotificationHandler('notifications/roots/list_changed', () => {
-      if (server.getClientCapabilities()?.roots !== undefined) void this.#tell(server);
-    });
-  }
-
-  /** The client is gone. */
-  close(): void {
-    this.#abort.abort();
-  }
-
-  /** Never rejects. */
-  async #tell(server: Server): Promise<void> {
+  /**
+   * The client said that its roots have changed. One that declared none is not believed. Never rejects.
+   * @param way to a client of a revision with sessions; the other one has no roots but those of a request.
+   */
+  async tell(way: WayBack, capabilities: Params): Promise<void> {
+    if (capabilities['roots'] === undefined) return;
     this.#again = true;
     if (this.#isTelling) return;
     this.#isTelling = true;
+    const { clientId } = this.#caller;
+    const facts = { clientId, capabilities, logLevel: undefined, workspace: this.#workspace };
     while (this.#again && !this.#abort.signal.aborted) {
       this.#again = false;
       const done = new AbortController();
       const signal = AbortSignal.any([this.#abort.signal, done.signal]);
-      const way = { ...wayBack(server), signal };
-      const client = sessionLink(this.#caller.clientId, server, way, {
-        logLevel: undefined,
-        workspace: this.#workspace,
-      });
+      const client = sessionLink(facts, way, signal);
       await this.#port.roots_changed({}, { caller: this.#caller, signal, client }).catch(() => {
         // There is no engine: a server that starts later asks for the roots of then.
       });
@@ -53,5 +42,10 @@ export class RootsNews {
       done.abort();
     }
     this.#isTelling = false;
+  }
+
+  /** The client is gone. */
+  close(): void {
+    this.#abort.abort();
   }
 }

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { INVALID_PARAMS, ProtocolError, type Result } from '@modelcontextprotocol/server';
+import type { Result } from '@modelcontextprotocol/server';
 import type { Round } from '../core/client-link.js';
 import type { Payload } from '../core/payload.js';
+import { INTERNAL_ERROR, INVALID_PARAMS, ProtocolError } from './protocol-error.js';
 
 /** A server that asks on and on is told no. */
 const MAX_ROUNDS = 10;
@@ -90,7 +91,7 @@ export class Rounds {
     });
     // Who asks next time hears of a failure; until then nobody does.
     call.outcome.catch(() => {});
-    const onAbort = () => call.end({ code: -32603, message: 'The client withdrew the request' });
+    const onAbort = () => call.end({ code: INTERNAL_ERROR, message: 'The client withdrew the request' });
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       const result = await Promise.race([call.outcome, call.asked()]);
@@ -102,7 +103,8 @@ export class Rounds {
 
   /** Withdraws what waits for answers. */
   close(): void {
-    for (const call of this.#suspended.values()) call.end({ code: -32603, message: 'The client left' });
+    for (const call of this.#suspended.values())
+      call.end({ code: INTERNAL_ERROR, message: 'The client left' });
     this.#suspended.clear();
   }
 
@@ -124,14 +126,14 @@ export class Rounds {
   #suspend(call: Call): Result {
     call.rounds += 1;
     if (call.rounds > MAX_ROUNDS || this.#suspended.size >= MAX_SUSPENDED) {
-      call.end({ code: -32603, message: 'The client was asked too often' });
-      throw new ProtocolError(-32603, 'The server asked the client too often');
+      call.end({ code: INTERNAL_ERROR, message: 'The client was asked too often' });
+      throw new ProtocolError(INTERNAL_ERROR, 'The server asked the client too often');
     }
     const requestState = OURS + randomBytes(24).toString('base64url');
     this.#suspended.set(requestState, call);
     call.timer = setTimeout(() => {
       this.#suspended.delete(requestState);
-      call.end({ code: -32603, message: 'The client did not answer in time' });
+      call.end({ code: INTERNAL_ERROR, message: 'The client did not answer in time' });
     }, PATIENCE_MS);
     call.timer.unref();
     const inputRequests = Object.fromEntries(

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
-import { serveStdio as serveSdkStdio } from '@modelcontextprotocol/server/stdio';
 import type { McpFace } from './face.js';
+import { greeting } from './greeting.js';
+import { type Introduced, StdioSession } from './stdio-session.js';
 import { StdioTransport, type StdioTransportOptions } from './stdio-transport.js';
 
 export interface ServeStdioOptions extends StdioTransportOptions {
@@ -19,26 +20,33 @@ export interface StdioService {
 
 const FLUSH_MS = 1_000;
 
-/** Serves one client over a pair of streams, in the era it opens with. Nothing but JSON-RPC is written to `stdout`. */
+/**
+ * Serves one client over a pair of streams, in the era it opens with. Nothing but JSON-RPC is written to `stdout`. The SDK is
+ * loaded when the client says something that needs it, see `StdioSession`.
+ */
 export function serveStdio(face: McpFace, options: ServeStdioOptions): StdioService {
   const connection = face.connect({ principal: options.principal ?? 'local' });
-  const transport = options.transport ?? new StdioTransport(options);
-  transport.direct = () => connection.direct;
-  const service = serveSdkStdio((context) => connection.createServer(context.era), {
-    transport,
-    onerror: (error) => face.logger.debug({ err: error }, 'stdio'),
-  });
+  const transport =
+    options.transport ?? new StdioTransport({ greet: greeting(connection.facts), ...options });
   const closed = new Promise<void>((resolve) => {
-    const sdkOnClose = transport.onclose;
-    transport.onclose = () => {
-      sdkOnClose?.();
-      void connection.close().then(() => resolve());
-    };
+    transport.onclose = () => void connection.close().then(() => resolve());
+  });
+  transport.onerror = (error) => face.logger.debug({ err: error }, 'stdio');
+  const openSession = (client: Introduced) => new StdioSession(connection, client, transport.post);
+  transport.serve({
+    openSession,
+    loadSdk: () => {
+      import('./serve-sdk-stdio.js')
+        .then(({ serveSdkStdio }) => serveSdkStdio(connection, transport, openSession))
+        .catch((error: unknown) => {
+          face.logger.error({ err: error }, 'what serves unusual requests could not be loaded');
+          void transport.close();
+        });
+    },
   });
   return {
     closed,
     close: async () => {
-      await service.close();
       await transport.close();
       await closed;
       await flushed(options.stdout);

@@ -9,18 +9,12 @@ import type {
 } from '@modelcontextprotocol/server';
 import { LineSplitter } from '../lib/line-splitter.js';
 import { allowsBatches, Batch, MAX_BATCH } from './batch.js';
-import type { DirectCalls } from './direct-calls.js';
 import type { Greet } from './greeting.js';
-import {
-  cancelledId,
-  errorAnswer,
-  INTERNAL_ERROR,
-  INVALID_REQUEST,
-  isRequest,
-  parseError,
-  readMessage,
-} from './inbound.js';
+import { cancelledId, errorAnswer, isRequest, parseError, readMessage } from './inbound.js';
 import { LineWriter } from './line-writer.js';
+import { INTERNAL_ERROR, INVALID_REQUEST } from './protocol-error.js';
+import { GREETED, StdioDispatch, type StdioHost } from './stdio-dispatch.js';
+import type { StdioSession } from './stdio-session.js';
 
 const MEBIBYTE = 1_048_576;
 
@@ -31,7 +25,7 @@ export interface StdioTransportOptions {
   readonly maxMessageBytes?: number | undefined;
   /** What may wait for a client that does not read; above it the client is given up. Default 256 MiB. */
   readonly maxQueuedBytes?: number | undefined;
-  /** Answers the first request if that comes before the SDK. */
+  /** Answers the first request of a client, which then gets a session of ours. Without it the SDK serves it. */
   readonly greet?: Greet | undefined;
 }
 
@@ -46,8 +40,8 @@ export class StdioTransport implements Transport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: Transport['onmessage'];
-  /** The short way for calls, once there is one. */
-  direct: () => DirectCalls | undefined = () => undefined;
+  /** Whether the SDK would take it for a request. What it takes for nothing it drops, and the client would wait for ever. */
+  isRequestToSdk: (message: unknown) => boolean = () => true;
   readonly #stdin: Readable;
   readonly #stdout: Writable;
   readonly #writer: LineWriter;
@@ -57,10 +51,7 @@ export class StdioTransport implements Transport {
   readonly #open = new Map<RequestId, Batch | undefined>();
   #revision: string | undefined;
   #greet: Greet | undefined;
-  /** Of the request that was greeted, until the SDK has answered it too. */
-  #greeted: RequestId | undefined;
-  /** What came before the SDK, in order; undefined once it is there. */
-  #early: JSONRPCMessage[] | undefined = [];
+  readonly #dispatch = new StdioDispatch((message) => this.#onAnswer(message));
   #isListening = false;
   #closed = false;
 
@@ -78,17 +69,33 @@ export class StdioTransport implements Transport {
     });
   }
 
-  /** The SDK is there; what came before it is delivered. */
-  async start(): Promise<void> {
+  /** Who serves the client is there; what it said before is served. */
+  serve(host: StdioHost): void {
     this.listen();
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    // A client that left meanwhile is told of once whoever starts us can hear it.
+    // A client that left before is told of once whoever serves can hear it.
     if (this.#closed) setImmediate(() => this.onclose?.());
-    else for (const message of early) this.#deliver(message);
+    else this.#dispatch.serve(host);
   }
 
-  /** Reads from now on, though the SDK may not be there yet. */
+  /** Whether a session of ours serves the client. */
+  get hasSession(): boolean {
+    return this.#dispatch.hasSession;
+  }
+
+  /** The SDK has greeted the client, and a session of ours takes over what it can. */
+  adopt(session: StdioSession): void {
+    this.#dispatch.adopt(session);
+  }
+
+  /** The SDK is there; what it has to know of is delivered. */
+  async start(): Promise<void> {
+    this.listen();
+    // A client that left meanwhile is told of once whoever starts us can hear it.
+    if (this.#closed) setImmediate(() => this.onclose?.());
+    else this.#dispatch.sdkIsThere((message) => this.#toSdk(message));
+  }
+
+  /** Reads from now on, though nobody may be there yet who serves the client. */
   listen(): void {
     if (this.#isListening) return;
     this.#isListening = true;
@@ -102,20 +109,24 @@ export class StdioTransport implements Transport {
   }
 
   async send(message: JSONRPCMessage): Promise<void> {
+    this.post(message);
+  }
+
+  /** What `send` does, without a promise. */
+  readonly post = (message: object): void => {
     if (this.#closed) return;
-    if ('method' in message) {
+    if (!('method' in message)) this.#onAnswer(message as JSONRPCResponse);
+    else {
       const droppable = message.method === 'notifications/progress';
       if (!droppable || this.#writer.waitingBytes < CONGESTED_BYTES) this.#write(message);
-      return;
     }
-    this.#onAnswer(message);
-  }
+  };
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#writer.flush();
     this.#closed = true;
-    this.direct()?.close();
+    this.#dispatch.close();
     this.#stdin.off('data', this.#onData);
     this.#stdin.off('end', this.#onEnd);
     this.#stdin.off('close', this.#onEnd);
@@ -174,10 +185,12 @@ export class StdioTransport implements Transport {
     } else if (isRequest(read.message)) {
       this.#receiveRequest(read.message, batch);
     } else {
+      // Who does not begin with `initialize` is the SDK's.
+      this.#greet = undefined;
       const cancelled = cancelledId(read.message);
-      if (cancelled === undefined) this.#deliver(read.message);
+      if (cancelled === undefined) this.#dispatch.other(read.message);
       else {
-        this.#cancel(cancelled, read.message);
+        this.#dispatch.cancel(cancelled, read.message);
         this.#settle(cancelled)?.settle(undefined);
       }
       batch?.settle(undefined);
@@ -186,44 +199,34 @@ export class StdioTransport implements Transport {
 
   #receiveRequest(message: JSONRPCRequest, batch: Batch | undefined): void {
     const { id } = message;
-    if (this.#open.has(id) || this.#greeted === id) {
+    if (this.#open.has(id) || id === GREETED) {
       this.#answer(errorAnswer(id, INVALID_REQUEST, 'Invalid request: the id is in use'), batch);
       return;
     }
-    if (batch === undefined && this.#early?.length === 0 && this.#answerEarly(message)) return;
-    const direct = this.direct();
-    // What the SDK has not answered yet may change how a call is served (a log level, for one), so it goes behind it.
-    const isFree = direct !== undefined && direct.waiting === this.#open.size;
+    const greet = this.#greet;
+    this.#greet = undefined;
+    if (greet && batch === undefined && this.#isGreeted(message, greet)) return;
     this.#open.set(id, batch);
-    if (isFree && direct.take(message, this.#onAnswer)) return;
-    if (this.#deliver(message)) return;
-    this.#settle(id);
-    this.#answer(errorAnswer(id, INTERNAL_ERROR, 'Internal error'), batch);
+    if (!this.#dispatch.request(message))
+      this.#answer(errorAnswer(id, INTERNAL_ERROR, 'Internal error'), this.#settle(id));
   }
 
-  /** @returns whether it was answered: it is delivered all the same. */
-  #answerEarly(message: JSONRPCRequest): boolean {
-    const greeting = this.#greet?.(message);
-    this.#greet = undefined;
+  /** @returns whether it was. */
+  #isGreeted(message: JSONRPCRequest, greet: Greet): boolean {
+    const greeting = greet(message);
     if (greeting === undefined) return false;
-    this.#greeted = message.id;
     this.#revision = greeting.revision;
     this.#write({ jsonrpc: '2.0', id: message.id, result: greeting.result });
     // At once: what is loaded next holds the event loop.
     this.#writer.flush();
-    this.#deliver(message);
+    this.#dispatch.greeted(greeting.client, message);
     return true;
   }
 
-  readonly #onAnswer = (message: JSONRPCResponse) => {
-    if (message.id !== undefined && message.id === this.#greeted) this.#greeted = undefined;
-    else if (!this.#closed)
-      this.#answer(message, message.id === undefined ? undefined : this.#settle(message.id));
-  };
-
-  #cancel(id: RequestId, message: JSONRPCMessage): void {
-    const { reason } = (message as { params?: { reason?: unknown } }).params ?? {};
-    if (this.direct()?.cancel(id, reason) !== true) this.#deliver(message);
+  #onAnswer(message: JSONRPCResponse): void {
+    const { id } = message;
+    if (this.#closed || id === GREETED) return;
+    this.#answer(message, id === undefined ? undefined : this.#settle(id));
   }
 
   #answer(message: object, batch: Batch | undefined): void {
@@ -231,10 +234,11 @@ export class StdioTransport implements Transport {
     else this.#write(message);
   }
 
-  /** @returns false when the receiver threw. */
-  #deliver(message: JSONRPCMessage): boolean {
-    if (this.#early !== undefined) {
-      this.#early.push(message);
+  /** @returns false when it threw. */
+  #toSdk(message: JSONRPCMessage): boolean {
+    if (isRequest(message) && !this.isRequestToSdk(message)) {
+      const { id } = message;
+      this.#answer(errorAnswer(id, INVALID_REQUEST, 'Invalid request: not as MCP has it'), this.#settle(id));
       return true;
     }
     try {
@@ -249,6 +253,7 @@ export class StdioTransport implements Transport {
   #settle(id: RequestId): Batch | undefined {
     const batch = this.#open.get(id);
     this.#open.delete(id);
+    this.#dispatch.settled(id);
     return batch;
   }
 

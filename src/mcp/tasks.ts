@@ -1,12 +1,4 @@
-import {
-  type JSONRPCRequest,
-  ProtocolError,
-  ProtocolErrorCode,
-  type Result,
-  type Server,
-  type ServerContext,
-} from '@modelcontextprotocol/server';
-import { z } from 'zod';
+import type { Result } from '@modelcontextprotocol/server';
 import type { OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import type { Payload } from '../core/payload.js';
@@ -16,6 +8,7 @@ import { invoke } from '../operations/invoke.js';
 import type { OperationOutput as Out, Runtime } from '../operations/table.js';
 import { errorResult, unexpected } from './error-result.js';
 import { type Era, TASKS_EXTENSION } from './introduction.js';
+import { INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, ProtocolError } from './protocol-error.js';
 import { ROUTER_NAME, unwrapRouterCall } from './router.js';
 import { askUntilEnded, ENDED, RELATED_TASK } from './task-questions.js';
 
@@ -36,19 +29,6 @@ const MISSING_CAPABILITY = -32_021;
 
 /** Every method of either era. */
 export const TASK_METHODS: readonly string[] = [...new Set([...METHODS.legacy, ...METHODS.modern])];
-
-/** In 2026-07-28 the SDK hands these two on only where they are registered by name. */
-export function registerTaskMethods(
-  server: Server,
-  era: Era,
-  handle: (request: JSONRPCRequest, context: ServerContext) => Promise<Result>,
-): void {
-  if (era === 'legacy') return;
-  for (const method of ['tasks/get', 'tasks/cancel'])
-    server.setRequestHandler(method, { params: z.looseObject({}) }, (params, context) =>
-      handle({ jsonrpc: '2.0', id: context.mcpReq.id, method, params }, context),
-    );
-}
 
 /** Tool definitions of 2025-11-25: the one that runs tools may be called as a task. */
 export const withTaskSupport = <T extends { readonly name: string }>(
@@ -85,7 +65,7 @@ async function runAsTask(
   context: OperationContext,
 ): Promise<Answer> {
   if (args === undefined)
-    throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Only execute_tool can be called as a task.');
+    throw new ProtocolError(METHOD_NOT_FOUND, 'Only execute_tool can be called as a task.');
   try {
     const input = asked ? { ...args, in_background: true } : args;
     const output = await invoke(runtime, 'execute_tool', input, context);
@@ -98,11 +78,10 @@ async function runAsTask(
   } catch (error) {
     const known = unexpected(error);
     if (era === 'modern') return errorResult(known) as Answer;
-    throw new ProtocolError(
-      known.code === 'INTERNAL' ? ProtocolErrorCode.InternalError : ProtocolErrorCode.InvalidParams,
-      known.message,
-      { code: known.code, ...(known.hint === undefined ? {} : { hint: known.hint }) },
-    );
+    throw new ProtocolError(known.code === 'INTERNAL' ? INTERNAL_ERROR : INVALID_PARAMS, known.message, {
+      code: known.code,
+      ...(known.hint === undefined ? {} : { hint: known.hint }),
+    });
   }
 }
 
@@ -114,8 +93,7 @@ export async function answerTask(
   params: Params,
   context: OperationContext,
 ): Promise<Answer> {
-  if (!METHODS[era].includes(method))
-    throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
+  if (!METHODS[era].includes(method)) throw new ProtocolError(METHOD_NOT_FOUND, 'Method not found');
   if (era === 'modern' && !declaresTasks(context)) {
     throw new ProtocolError(MISSING_CAPABILITY, 'Missing required client capability', {
       requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } },
@@ -123,8 +101,7 @@ export async function answerTask(
   }
   if (method === 'tasks/list') return listTasks(runtime, params, context);
   const task_id = params['taskId'];
-  if (typeof task_id !== 'string')
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'taskId must be a string.');
+  if (typeof task_id !== 'string') throw new ProtocolError(INVALID_PARAMS, 'taskId must be a string.');
   const poll = async (wait = 0) =>
     known(await invoke(runtime, 'poll_task_result', { task_id, wait }, context));
   const task = await poll();
@@ -133,7 +110,7 @@ export async function answerTask(
       return resultOf(known(await askUntilEnded(runtime, task, context)));
     case 'tasks/cancel':
       if (era === 'legacy' && ENDED.has(task.status)) {
-        throw new ProtocolError(ProtocolErrorCode.InvalidParams, `The task has ended: ${task.status}.`);
+        throw new ProtocolError(INVALID_PARAMS, `The task has ended: ${task.status}.`);
       }
       await invoke(runtime, 'cancel_task', { task_id }, context);
       return era === 'legacy' ? shownTask(era, await poll()) : {};
@@ -141,7 +118,7 @@ export async function answerTask(
       // The SDK takes the answers out of the parameters, as it does for rounds.
       const answers = context.client?.round?.inputResponses ?? params['inputResponses'];
       await invoke(runtime, 'poll_task_result', { task_id, answers }, context).catch((error: unknown) => {
-        throw new ProtocolError(ProtocolErrorCode.InvalidParams, unexpected(error).message);
+        throw new ProtocolError(INVALID_PARAMS, unexpected(error).message);
       });
       return {};
     }
@@ -153,8 +130,7 @@ export async function answerTask(
 async function listTasks(runtime: Runtime, params: Params, context: OperationContext): Promise<Answer> {
   const cursor = params['cursor'];
   const offset = cursor === undefined ? 0 : Number(cursor);
-  if (!Number.isSafeInteger(offset) || offset < 0)
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'Unknown cursor');
+  if (!Number.isSafeInteger(offset) || offset < 0) throw new ProtocolError(INVALID_PARAMS, 'Unknown cursor');
   const page = await invoke(runtime, 'list_tasks', { limit: LIST_SIZE, offset, all: true }, context);
   return {
     tasks: page.tasks.map((task) => ({
@@ -185,10 +161,8 @@ function declaresTasks({ client }: OperationContext): boolean {
 }
 
 function known(task: Poll): Poll {
-  if (task.status === 'expired')
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'The task has expired.');
-  if (task.status === 'not_found')
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'The task is not known.');
+  if (task.status === 'expired') throw new ProtocolError(INVALID_PARAMS, 'The task has expired.');
+  if (task.status === 'not_found') throw new ProtocolError(INVALID_PARAMS, 'The task is not known.');
   return task;
 }
 

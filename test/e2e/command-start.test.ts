@@ -61,6 +61,14 @@ async function ask(
 
 const cacheFiles = ({ home }: Workplace) => readdirSync(join(home, 'code-cache')).sort();
 
+/** The chunks that a process of this role loaded, by the time it ended. */
+function chunksOf(here: Workplace, role: string): string[] {
+  const [file] = cacheFiles(here).filter((name) => name.startsWith(role));
+  const body = readFileSync(join(here.home, 'code-cache', String(file))).subarray(32);
+  const list = JSON.parse(body.toString('latin1', 4, 4 + body.readUInt32LE(0))) as [string, number][];
+  return list.map(([name]) => name.replace(/-[^-]+$/, '')).sort();
+}
+
 describe('the start of the command', () => {
   it('works where a process may open no more than 64 files', async () => {
     const here = place();
@@ -73,6 +81,19 @@ describe('the start of the command', () => {
     expect(answers.get(2), stderr).toContain('search_tools');
     expect(answers.get(3), stderr).toContain('here');
     expect(code).toBe(0);
+  });
+
+  it.each([
+    ['nothing for the SDK', [], false],
+    ['a second initialize', [{ ...HELLO[0], id: 4 }], true],
+  ])('loads the SDK only for who needs it: %s', async (_what, more, needed) => {
+    const here = place();
+    here.servers({ one: good() });
+    const messages = [...HELLO, { id: 9, method: 'resources/list' }, ...more];
+    const { code, stderr } = await ask(process.execPath, [bin, 'serve'], here, { messages });
+    expect(code, stderr).toBe(0);
+    expect(chunksOf(here, 'serve-')).toContain('mcp');
+    expect(chunksOf(here, 'serve-').includes('sdk')).toBe(needed);
   });
 
   it('keeps what was compiled for the next start, for this user alone, and does without what is damaged', async () => {
@@ -112,17 +133,11 @@ describe('the start of the command', () => {
     // The engine keeps what it compiled when it ends.
     await here.command('engine', 'stop');
     await eventually(() => cacheFiles(here).some((name) => name.startsWith('engine-')));
-    const chunksOf = (role: string) => {
-      const [file] = cacheFiles(here).filter((name) => name.startsWith(role));
-      const body = readFileSync(join(here.home, 'code-cache', String(file))).subarray(32);
-      const list = JSON.parse(body.toString('latin1', 4, 4 + body.readUInt32LE(0))) as [string, number][];
-      return list.map(([name]) => name.replace(/-[^-]+$/, '')).sort();
-    };
-    expect(chunksOf('serve-')).toEqual(expect.arrayContaining(['main', 'mcp', 'serve', 'wire']));
+    expect(chunksOf(here, 'serve-')).toEqual(expect.arrayContaining(['main', 'mcp', 'serve', 'wire']));
     for (const other of ['engine', 'sqlite', 'http', 'config'])
-      expect(chunksOf('serve-')).not.toContain(other);
-    expect(chunksOf('engine-')).toContain('engine');
-    for (const other of ['mcp', 'http']) expect(chunksOf('engine-')).not.toContain(other);
+      expect(chunksOf(here, 'serve-')).not.toContain(other);
+    expect(chunksOf(here, 'engine-')).toContain('engine');
+    for (const other of ['mcp', 'sdk', 'http']) expect(chunksOf(here, 'engine-')).not.toContain(other);
 
     // The next engine takes all of it, though the flags of V8 are others once it runs.
     const [file] = cacheFiles(here).filter((name) => name.startsWith('engine-'));

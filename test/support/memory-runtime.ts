@@ -27,6 +27,8 @@ export interface MemoryRuntime {
   /** Everybody who ever was. */
   readonly everAttached: Caller[];
   readonly calls: SeenCall[];
+  /** Tells who subscribed. */
+  emit(event: RuntimeEvent): void;
   /** Lets one `hang` go on. */
   release(key: string): void;
 }
@@ -176,7 +178,8 @@ export function memoryRuntime(): MemoryRuntime {
     },
     subscribe: (listener: (event: RuntimeEvent) => void) => events.subscribe(listener),
   } as unknown as RuntimePort;
-  return { port, attached, everAttached, calls, release: (key) => gate(key).resolve() };
+  const emit = (event: RuntimeEvent) => events.emit(event);
+  return { port, attached, everAttached, calls, emit, release: (key) => gate(key).resolve() };
 }
 
 interface PromiseWithResolve {
