@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { Soon } from '../lib/soon.js';
 import { messagePieces, type Piece } from './outbound.js';
 
 /** Below this a copy costs less than a piece of a vector of writes. */
@@ -15,6 +16,7 @@ export class LineWriter {
   /** Made with the first message: what is old keeps the young that it refers to from being freed, even as garbage. */
   #pieces: Piece[] | undefined;
   #bytes = 0;
+  readonly #soon = new Soon(() => this.flush());
 
   constructor(stream: Writable) {
     this.#stream = stream;
@@ -26,7 +28,7 @@ export class LineWriter {
   }
 
   write(message: object): void {
-    if (!this.#pieces) setImmediate(this.flush);
+    if (!this.#pieces) this.#soon.ask(true);
     this.#pieces ??= [];
     for (const piece of messagePieces(message)) {
       this.#pieces.push(piece);
@@ -37,7 +39,7 @@ export class LineWriter {
     if (this.#bytes > FLUSH_ABOVE) this.flush();
   }
 
-  readonly flush = (): void => {
+  flush(): void {
     const pieces = this.#pieces;
     if (!pieces) return;
     this.#pieces = undefined;
@@ -52,7 +54,7 @@ export class LineWriter {
     this.#stream.cork();
     for (const buffer of buffers) this.#stream.write(buffer);
     this.#stream.uncork();
-  };
+  }
 }
 
 /** Neighbouring small pieces as one buffer, large ones as they are. */

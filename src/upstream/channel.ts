@@ -14,6 +14,8 @@ export interface Outgoing {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Of a request: when its asker gives up, in performance.now() ms. */
   readonly expiresAt?: number;
+  /** Of a request: no other waits for its answer, so it need not wait for company on its way. */
+  readonly isAlone?: boolean;
 }
 
 /** How far a request got. What is unsent never leaves, so there is nothing to cancel. */

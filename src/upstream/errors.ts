@@ -74,3 +74,9 @@ export function tooLarge(server: string, method: string, bytes: number, limit: n
     { hint: 'Ask for less: a smaller range, a filter, or a page.', data: { server, bytes, limit } },
   );
 }
+
+export const notJson = (server: string, method: string, cause: unknown): RuntimeError =>
+  new RuntimeError('INVALID_ARGUMENTS', `The arguments for ${method} cannot be written as JSON.`, {
+    data: { server },
+    cause,
+  });

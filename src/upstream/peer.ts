@@ -1,13 +1,14 @@
-import { RuntimeError } from '../core/errors.js';
+import type { RuntimeError } from '../core/errors.js';
 import type { Payload } from '../core/payload.js';
 import type { RequestOptions, SessionEnd } from '../core/upstream.js';
 import { Alarm } from '../lib/alarm.js';
+import { Crowd } from '../lib/crowd.js';
 import type { LongLine } from '../lib/line-splitter.js';
 import type { Logger } from '../lib/log.js';
 import { type Bytes, lengthOf, oneOf } from '../lib/pieces.js';
 import { oneLine } from '../lib/printable.js';
 import type { ChannelSink, Delivery, MessageChannel, Outgoing } from './channel.js';
-import { died, protocolBroken, tooLarge, upstreamError } from './errors.js';
+import { died, notJson, protocolBroken, tooLarge, upstreamError } from './errors.js';
 import { type Incoming, idOfLongLine, MAX_DEPTH } from './message.js';
 import { MessageReader } from './message-reader.js';
 import { type Owner, ownerOf, pauseFor } from './owner.js';
@@ -53,6 +54,7 @@ export interface PeerCounts {
 export class Peer implements ChannelSink, WaitingRoom {
   readonly #options: PeerOptions;
   readonly #pending = new Map<unknown, PendingRequest>();
+  readonly #crowd = new Crowd();
   #channel: MessageChannel | undefined;
   /** One for all requests: a timer for each costs more than the rest of its bookkeeping. */
   readonly #alarm = new Alarm(
@@ -107,18 +109,14 @@ export class Peer implements ChannelSink, WaitingRoom {
     try {
       json = requestText(id, method, withMeta(params, options, id));
     } catch (cause) {
-      return Promise.reject(
-        new RuntimeError('INVALID_ARGUMENTS', `The arguments for ${method} cannot be written as JSON.`, {
-          data: { server },
-          cause,
-        }),
-      );
+      return Promise.reject(notJson(server, method, cause));
     }
     const pending = new PendingRequest({ id, server, method, maxDepth, options }, this);
     this.#pending.set(id, pending);
+    this.#crowd.enter(this.#pending.size);
     const expiresAt = performance.now() + options.timeoutMs;
     channel
-      .send({ kind: 'request', id, method, json, expiresAt, headers })
+      .send({ kind: 'request', id, method, json, expiresAt, headers, isAlone: this.#crowd.isOne })
       .catch((error: RuntimeError) => pending.fail(error));
     return pending.answer;
   }

@@ -32,6 +32,8 @@ export interface ChannelOptions<In> {
   readonly limits?: Partial<ChannelLimits> | undefined;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
+  /** Whether hardly anything is under way: then a frame does not wait for others to leave with. */
+  readonly isQuiet?: (() => boolean) | undefined;
   readonly onFrame: (frame: In, body: Body | undefined) => void;
   /** Called once. */
   readonly onEnd: (end: ChannelEnd) => void;
@@ -62,7 +64,9 @@ export class Channel<In extends { readonly type: string }> implements LinkListen
   constructor(options: ChannelOptions<In>) {
     this.#options = options;
     this.limits = { ...CHANNEL_LIMITS, ...options.limits };
-    this.#outbox = new Outbox(this.limits, options.now, (message) => this.#connection?.send(message));
+    this.#outbox = new Outbox(this.limits, options.now, (message) =>
+      this.#connection?.send(message, options.isQuiet?.() === true),
+    );
     this.#assembly = new Assembly(this.limits);
     this.#heartbeat = new Heartbeat({
       intervalMs: this.limits.heartbeatMs,

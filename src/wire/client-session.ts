@@ -3,6 +3,7 @@ import type { ClientLink } from '../core/client-link.js';
 import { RuntimeError } from '../core/errors.js';
 import type { RuntimeEvent } from '../core/events.js';
 import { Alarm } from '../lib/alarm.js';
+import { Crowd } from '../lib/crowd.js';
 import type { OperationName } from '../operations/table.js';
 import type { Body } from './assembly.js';
 import { late, lost, withdrawn } from './call-errors.js';
@@ -35,6 +36,7 @@ export class ClientSession {
   readonly #options: SessionOptions;
   readonly #channel: Channel<ServerFrame>;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #crowd = new Crowd();
   /** Its id as JSON, and what was told of it: neither need be made again with every call. */
   readonly #attached = new Map<string, { readonly id: string; told: ClientLink | undefined }>();
   readonly #alarm: Alarm;
@@ -53,6 +55,7 @@ export class ClientSession {
       quick: quickServerFrame,
       limits: options.limits,
       now: options.now,
+      isQuiet: () => this.#crowd.isOne,
       onFrame: (frame, body) => this.#on(frame, body),
       onEnd: (end) => this.#ended(end),
       onClock: (theirs) => this.#synchronise(theirs),
@@ -148,6 +151,7 @@ export class ClientSession {
       const facts = { id, op, context, waitMs, until, resolve, reject };
       const waiting = new Waiting(facts, this.#withdraw);
       this.#waiting.set(id, waiting);
+      this.#crowd.enter(this.#waiting.size);
       this.#alarm.by(until);
       this.#send(waiting, text);
     });

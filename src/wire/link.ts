@@ -23,7 +23,11 @@ export interface LinkListener {
 export interface LinkConnection {
   /** Unique within this link, never chosen by the peer. */
   readonly id: string;
-  send(message: Message): void;
+  /**
+   * @param isAlone hardly anything else is under way: it need not wait for what else is sent in this turn of the event loop, with
+   * which it would leave together. Default false.
+   */
+  send(message: Message, isAlone?: boolean): void;
   /** Ends the connection after what was sent. Idempotent; messages that arrive afterwards are not delivered. */
   close(): void;
 }

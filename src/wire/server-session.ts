@@ -1,6 +1,7 @@
 import type { Caller, OperationContext } from '../core/caller.js';
 import { RuntimeError } from '../core/errors.js';
 import { CallSignal } from '../lib/call-signal.js';
+import { Crowd } from '../lib/crowd.js';
 import { invoke } from '../operations/invoke.js';
 import { isOperationName, type OperationName, type RuntimePort } from '../operations/table.js';
 import type { Body } from './assembly.js';
@@ -49,6 +50,7 @@ export class ServerSession {
   readonly channel: Channel<ClientFrame>;
   readonly #host: SessionHost;
   readonly #calls = new Map<number, Call>();
+  readonly #crowd = new Crowd();
   readonly #questions = new Questions();
   readonly #callers: Callers;
   readonly #sweep: NodeJS.Timeout;
@@ -67,6 +69,7 @@ export class ServerSession {
       quick: quickClientFrame,
       limits: host.limits,
       now: host.now,
+      isQuiet: () => this.#crowd.isOne,
       onFrame: (frame, body) => this.#on(frame, body),
       onEnd: (end) => this.#ended(end),
     }).bind(connection);
@@ -187,6 +190,7 @@ export class ServerSession {
     this.#lastId = Math.max(this.#lastId, id);
     const call: Call = { signal: new CallSignal(), deadline: frame.deadline, withdrawn: false };
     this.#calls.set(id, call);
+    this.#crowd.enter(this.#calls.size);
     const context = this.#context(call, caller, frame, client, meta);
     this.#run(id, call, op, input, context);
   }

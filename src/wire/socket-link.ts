@@ -71,10 +71,10 @@ class SocketConnection implements LinkConnection {
       this.#giveUp({ reason: 'garbage', message: `The peer was refused: ${problem}.` });
   }
 
-  send(message: Message): void {
+  send(message: Message, isAlone = false): void {
     const socket = this.#socket;
     if (this.#closing || this.#end !== undefined || socket.destroyed) return;
-    this.#batch.add(message);
+    this.#batch.add(message, isAlone);
     if (socket.writableLength > this.#limits.maxUnsentBytes)
       this.#giveUp({
         reason: 'slow',

@@ -42,8 +42,8 @@ class DealerConnection implements LinkConnection {
     void this.#receive();
   }
 
-  send(message: Message): void {
-    if (!this.#ended) this.#batch.add(message);
+  send(message: Message, isAlone = false): void {
+    if (!this.#ended) this.#batch.add(message, isAlone);
   }
 
   #write(messages: readonly Message[]): void {

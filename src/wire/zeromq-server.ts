@@ -62,8 +62,8 @@ class Peer implements LinkConnection {
     this.listener = accept(this);
   }
 
-  send(message: Message): void {
-    this.#batch.add(message);
+  send(message: Message, isAlone = false): void {
+    this.#batch.add(message, isAlone);
   }
 
   /** @returns why what came is garbage, or nothing. */

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { RuntimeError } from '../../core/errors.js';
+import { Soon } from '../../lib/soon.js';
 import type { Delivery, Outgoing } from '../channel.js';
 
 /** Characters that go into one write. */
@@ -29,7 +30,8 @@ export class Outbox {
   readonly #inPipe = new Map<Letter, number | undefined>();
   #waitingSize = 0;
   #blocked = false;
-  #scheduled = false;
+  /** What is sent together, whichever clients it is from, leaves in one write: a system call costs more than the message. */
+  readonly #soon = new Soon(() => this.#flush());
   #closed: RuntimeError | undefined;
 
   constructor(stdin: Writable, options: OutboxOptions) {
@@ -42,7 +44,7 @@ export class Outbox {
   }
 
   /** Resolves when the pipe has taken all of the message. */
-  send({ id, json }: Outgoing): Promise<void> {
+  send({ id, json, isAlone = false }: Outgoing): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closed);
     const { server, maxWaiting } = this.#options;
     if (this.#blocked && this.#waitingSize + json.length > maxWaiting) {
@@ -60,7 +62,7 @@ export class Outbox {
     return new Promise<void>((resolve, reject) => {
       this.#waiting.push({ id, line: `${json}\n`, resolve, reject });
       this.#waitingSize += json.length + 1;
-      this.#flushSoon();
+      this.#soon.ask(isAlone);
     });
   }
 
@@ -86,19 +88,6 @@ export class Outbox {
     for (const letter of this.#inPipe.keys()) letter.reject(error);
     this.#inPipe.clear();
     this.#waitingSize = 0;
-  }
-
-  /**
-   * What is sent in one turn of the loop, whichever clients it is from, leaves in one write: a system call costs more than
-   * the message.
-   */
-  #flushSoon(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      this.#flush();
-    });
   }
 
   #flush(): void {
