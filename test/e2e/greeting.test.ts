@@ -56,6 +56,28 @@ const plain = [
       sampling: { tools: {} },
     },
   },
+  // As editors are: what there is for tasks and extensions, icons, and capabilities that there are not.
+  {
+    capabilities: {
+      roots: { listChanged: true, more: 1 },
+      sampling: { context: {}, tools: {}, more: 1 },
+      elicitation: { form: { applyDefaults: true }, url: {} },
+      tasks: {
+        list: {},
+        cancel: {},
+        requests: { sampling: { createMessage: {} }, elicitation: { create: {} }, more: 1 },
+      },
+      extensions: { 'io.modelcontextprotocol/ui': { mimeTypes: ['text/html'] } },
+      experimental: { some: { thing: 1 } },
+    },
+    clientInfo: {
+      ...client,
+      websiteUrl: 'https://editor.example',
+      icons: [{ src: 'data:,', mimeType: 'image/png', sizes: ['48x48'], theme: 'dark' }],
+      more: 1,
+    },
+  },
+  { capabilities: { tools: true, prompts: false, vendor: {} } },
 ].map((more) => ({ protocolVersion: '2025-11-25', capabilities: {}, clientInfo: client, ...more }));
 
 const odd: unknown[] = [
@@ -65,7 +87,21 @@ const odd: unknown[] = [
   { protocolVersion: '2025-11-25', capabilities: [], clientInfo: client },
   { protocolVersion: '2025-11-25', capabilities: { roots: 1 }, clientInfo: client },
   { protocolVersion: '2025-11-25', capabilities: { roots: { listChanged: 'yes' } }, clientInfo: client },
-  { protocolVersion: '2025-11-25', capabilities: { vendor: {} }, clientInfo: client },
+  { protocolVersion: '2025-11-25', capabilities: { tasks: { list: 1 } }, clientInfo: client },
+  {
+    protocolVersion: '2025-11-25',
+    capabilities: { tasks: { requests: { sampling: 1 } } },
+    clientInfo: client,
+  },
+  { protocolVersion: '2025-11-25', capabilities: { sampling: { tools: true } }, clientInfo: client },
+  { protocolVersion: '2025-11-25', capabilities: { extensions: { x: 1 } }, clientInfo: client },
+  {
+    protocolVersion: '2025-11-25',
+    capabilities: { elicitation: { form: { applyDefaults: 1 } } },
+    clientInfo: client,
+  },
+  { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { ...client, icons: [{ src: 1 }] } },
+  { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { ...client, websiteUrl: 1 } },
   { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'early' } },
   { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { ...client, title: 7 } },
   { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: client, _meta: { a: 1 } },
