@@ -3,6 +3,8 @@ import type { Message } from './link.js';
 
 /** So much leaves at the latest at once. */
 const MAX_BYTES = 1024 * 1024;
+/** What is larger gains nothing by leaving early, and comes with more of its kind. */
+const SMALL_BYTES = 16 * 1024;
 
 /** Messages that are sent within one turn of the event loop leave together, in one system call. */
 export class TickBatch {
@@ -18,12 +20,12 @@ export class TickBatch {
 
   /** @param isAlone see `LinkConnection.send`. */
   add(message: Message, isAlone: boolean): void {
+    for (const part of message) this.#bytes += part.byteLength;
     if (this.#messages) this.#messages.push(message);
     else {
       this.#messages = [message];
-      this.#soon.ask(isAlone);
+      this.#soon.ask(isAlone && this.#bytes <= SMALL_BYTES);
     }
-    for (const part of message) this.#bytes += part.byteLength;
     if (this.#bytes > MAX_BYTES) this.flush();
   }
 
