@@ -47,10 +47,11 @@ export class Questions {
 
   /** @returns whether it was the answer to a question of ours. */
   answer(message: JSONRPCResponse): boolean {
-    const { id } = message;
-    const question = typeof id === 'number' ? this.#open.get(id) : undefined;
+    // Some clients answer 7 with "7"; the SDK takes that too.
+    const id = Number(message.id);
+    const question = this.#open.get(id);
     if (question === undefined) return false;
-    this.#open.delete(id as number);
+    this.#open.delete(id);
     if ('result' in message) question.resolve(message.result);
     else question.reject(errorIn(message.error));
     return true;

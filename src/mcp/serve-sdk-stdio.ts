@@ -18,10 +18,11 @@ export function serveSdkStdio(
   const { onclose } = transport;
   transport.isRequestToSdk = isJSONRPCRequest;
   const adopt = (server: Server) => {
-    if (!transport.hasSession)
-      transport.adopt(
-        openSession({ capabilities: capabilitiesOf(server), name: server.getClientVersion()?.name }),
-      );
+    if (transport.hasSession) return;
+    const name = server.getClientVersion()?.name;
+    const session = openSession({ capabilities: capabilitiesOf(server), name });
+    transport.adopt(session);
+    session.ready();
   };
   serveStdio(
     ({ era }) => sdkServer(connection, era, era === 'legacy' ? { helps: true, onReady: adopt } : {}),

@@ -42,7 +42,6 @@ export class StdioSession implements Speaker {
       ask: (method, params, signal) => this.#questions.ask(method, params, signal),
       tell: (method, params) => this.tell(method, params),
     };
-    connection.enter(this, 'legacy');
   }
 
   /**
@@ -58,9 +57,18 @@ export class StdioSession implements Speaker {
     return this.#questions.answer(message);
   }
 
+  /** The client is ready: from now on it is told news. Idempotent; a request says so too. */
+  ready(): void {
+    try {
+      this.#arrive();
+    } catch {
+      // It is in the log, and its next request is refused.
+    }
+  }
+
   /** What it does not know is of no concern to a server. */
   notified({ method }: JSONRPCNotification): void {
-    if (method === 'notifications/initialized') this.#arrive();
+    if (method === 'notifications/initialized') this.ready();
     else if (method === 'notifications/roots/list_changed')
       this.#connection.rootsChanged(this.#way, this.#client.capabilities);
   }
@@ -82,11 +90,8 @@ export class StdioSession implements Speaker {
   }
 
   #arrive(): void {
-    try {
-      this.#connection.arrive(this.#client.name);
-    } catch {
-      // It is in the log, and its next request is refused.
-    }
+    this.#connection.enter(this, 'legacy');
+    this.#connection.arrive(this.#client.name);
   }
 
   #handle(request: JSONRPCRequest, way: WayBack, signal: AbortSignal): Promise<Answer> {
@@ -97,7 +102,7 @@ export class StdioSession implements Speaker {
       return NOTHING;
     }
     try {
-      this.#connection.arrive(this.#client.name);
+      this.#arrive();
     } catch (error) {
       return Promise.reject(error);
     }

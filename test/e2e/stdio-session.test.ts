@@ -6,6 +6,7 @@ import {
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Expose } from '../../src/mcp/expose.js';
 import { CLIENT_CAPABILITIES_KEY, CLIENT_INFO_KEY, LOG_LEVEL_KEY } from '../../src/mcp/meta-keys.js';
+import { StdioSession } from '../../src/mcp/stdio-session.js';
 import { eventually } from '../support/processes.js';
 import { rawStdio } from '../support/raw-stdio.js';
 
@@ -121,11 +122,11 @@ describe('a session of ours', () => {
     const question = await asked(0);
     expect(question).toMatchObject({ jsonrpc: '2.0', params: { message: 'which?' } });
     expect(typeof question.id).toBe('number');
-    // Answers to what nobody asked, and to the same of another type, are nobody's.
+    // Nobody asked that; the id as text is taken, and the first answer counts.
     raw.send({ jsonrpc: '2.0', id: 424_242, result: { action: 'decline' } });
     raw.send({
       jsonrpc: '2.0',
-      id: question.id,
+      id: String(question.id),
       result: { action: 'accept', content: { a: [1] }, odd: '!' },
     });
     raw.send({ jsonrpc: '2.0', id: question.id, result: { action: 'cancel' } });
@@ -208,6 +209,29 @@ describe('a session of ours', () => {
       ['notifications/message', { level: 'warning', data: 'w' }],
       ['notifications/message', { level: 'critical', data: 'c' }],
     ]);
+  });
+
+  it('is told news from when the client is ready or asks for something, not from when it is greeted', () => {
+    const ping = { jsonrpc: '2.0', id: 1, method: 'ping' } as const;
+    const list = { jsonrpc: '2.0', id: 2, method: 'tools/list' } as const;
+    for (const begin of [
+      (one: StdioSession) => one.notified({ jsonrpc: '2.0', method: 'notifications/initialized' }),
+      (one: StdioSession) => one.take(list, () => {}),
+    ]) {
+      let entered = 0;
+      const connection = {
+        enter: () => {
+          entered += 1;
+        },
+        arrive: () => {},
+        serves: () => false,
+      };
+      const one = new StdioSession(connection as never, { capabilities: {}, name: 'n' }, () => {});
+      one.take(ping, () => {});
+      expect(entered).toBe(0);
+      begin(one);
+      expect(entered).toBe(1);
+    }
   });
 
   it('forgets what was taken back before anybody was there to serve it', async () => {
