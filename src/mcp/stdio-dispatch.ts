@@ -31,7 +31,7 @@ export class StdioDispatch {
   #session: StdioSession | undefined;
   /** What the SDK is to hear when it comes, in order; undefined once it is there. */
   #early: JSONRPCMessage[] | undefined = [];
-  #toSdk: (message: JSONRPCMessage) => boolean = () => false;
+  #toSdk: (message: JSONRPCMessage) => void = () => {};
   #isSdkWanted = false;
   /** Requests that the SDK has not answered yet. */
   readonly #atSdk = new Set<RequestId>();
@@ -69,8 +69,8 @@ export class StdioDispatch {
     this.#session = session;
   }
 
-  /** @param take gives the SDK a message, and returns false where that throws. */
-  sdkIsThere(take: (message: JSONRPCMessage) => boolean): void {
+  /** @param take gives the SDK a message; it answers what the SDK does not take, and never throws. */
+  sdkIsThere(take: (message: JSONRPCMessage) => void): void {
     // Without a host everything is the SDK's.
     const early = [...(this.#early ?? []), ...(this.#held ?? [])];
     this.#early = undefined;
@@ -79,16 +79,15 @@ export class StdioDispatch {
     for (const message of early) take(message);
   }
 
-  /** @returns false when it could not be given to anybody. */
-  request(message: JSONRPCRequest): boolean {
+  request(message: JSONRPCRequest): void {
     if (this.#held) {
       this.#held.push(message);
-      return true;
+      return;
     }
     // What the SDK has not answered yet may change how a request is served, so it goes behind it.
-    if (this.#atSdk.size === 0 && this.#session?.take(message, this.#respond)) return true;
+    if (this.#atSdk.size === 0 && this.#session?.take(message, this.#respond)) return;
     this.#atSdk.add(message.id);
-    return this.#deliver(message);
+    this.#deliver(message);
   }
 
   /** A notification or an answer. */
@@ -125,13 +124,14 @@ export class StdioDispatch {
     void this.#session?.close();
   }
 
-  #deliver(message: JSONRPCMessage): boolean {
-    if (this.#early === undefined) return this.#toSdk(message);
-    this.#early.push(message);
-    if (!this.#isSdkWanted) {
-      this.#isSdkWanted = true;
-      this.#host?.loadSdk();
+  #deliver(message: JSONRPCMessage): void {
+    if (this.#early === undefined) {
+      this.#toSdk(message);
+      return;
     }
-    return true;
+    this.#early.push(message);
+    if (this.#isSdkWanted) return;
+    this.#isSdkWanted = true;
+    this.#host?.loadSdk();
   }
 }

@@ -207,8 +207,7 @@ export class StdioTransport implements Transport {
     this.#greet = undefined;
     if (greet && batch === undefined && this.#isGreeted(message, greet)) return;
     this.#open.set(id, batch);
-    if (!this.#dispatch.request(message))
-      this.#answer(errorAnswer(id, INTERNAL_ERROR, 'Internal error'), this.#settle(id));
+    this.#dispatch.request(message);
   }
 
   /** @returns whether it was. */
@@ -234,20 +233,22 @@ export class StdioTransport implements Transport {
     else this.#write(message);
   }
 
-  /** @returns false when it threw. */
-  #toSdk(message: JSONRPCMessage): boolean {
+  /** A request is answered in any case. */
+  #toSdk(message: JSONRPCMessage): void {
     if (isRequest(message) && !this.isRequestToSdk(message)) {
-      const { id } = message;
-      this.#answer(errorAnswer(id, INVALID_REQUEST, 'Invalid request: not as MCP has it'), this.#settle(id));
-      return true;
+      this.#refuse(message, INVALID_REQUEST, 'Invalid request: not as MCP has it');
+      return;
     }
     try {
       this.onmessage?.(message);
-      return true;
     } catch (error) {
       this.onerror?.(error instanceof Error ? error : new Error(String(error)));
-      return false;
+      if (isRequest(message)) this.#refuse(message, INTERNAL_ERROR, 'Internal error');
     }
+  }
+
+  #refuse({ id }: JSONRPCRequest, code: number, why: string): void {
+    this.#onAnswer(errorAnswer(id, code, why) as JSONRPCResponse);
   }
 
   #settle(id: RequestId): Batch | undefined {

@@ -25,6 +25,7 @@ function early(expose: Expose = 'tools') {
   stdout.on('data', (chunk: Buffer) => said.push(chunk));
   return {
     stdin,
+    transport,
     send: (message: unknown) => stdin.write(`${JSON.stringify(message)}\n`),
     answers: () =>
       Buffer.concat(said)
@@ -164,6 +165,39 @@ describe('a client that is greeted before the SDK is there', () => {
     ).toEqual(['2', '3', '4', '5', 'first']);
     expect(one.answers().find(({ id }) => id === 3).result.content).toEqual([{ type: 'text', text: 'here' }]);
     await raw.service.close();
+  });
+
+  it('has nothing run that it took back before anybody was there to serve it', async () => {
+    const one = early();
+    one.send(request(plain[0]));
+    const call = (text: string) => ({
+      name: 'execute_tool',
+      arguments: { server_name: 'fixture', tool_name: 'echo', arguments: { text } },
+    });
+    one.send({ jsonrpc: '2.0', id: 2, method: 'tools/call', params: call('never') });
+    one.send({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 2 } });
+    one.send({ jsonrpc: '2.0', id: 3, method: 'tools/call', params: call('this') });
+    await eventually(() => one.answers().length === 1);
+    const raw = one.serve();
+    await eventually(() => one.answers().length === 2);
+    expect(one.answers()[1]).toMatchObject({ id: 3, result: { content: [{ text: 'this' }] } });
+    expect(raw.runtime.calls.map(({ arguments: args }) => args)).toEqual([{ text: 'this' }]);
+    await raw.service.close();
+  });
+
+  it('answers a request that the SDK throws at', async () => {
+    const { stdin, transport, send, answers } = early();
+    transport.onmessage = () => {
+      throw new Error('no');
+    };
+    send({ jsonrpc: '2.0', id: 1, method: 'ping', params: { requestState: 'for the SDK' } });
+    await transport.start();
+    await eventually(() => answers().length === 1);
+    expect(answers()[0]).toMatchObject({ id: 1, error: { code: -32603 } });
+    send({ jsonrpc: '2.0', id: 1, method: 'ping' });
+    await eventually(() => answers().length === 2);
+    expect(answers()[1]).toMatchObject({ id: 1, error: { code: -32603 } });
+    stdin.end();
   });
 
   it('is gone when it left before the SDK was there', async () => {

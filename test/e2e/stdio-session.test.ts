@@ -234,7 +234,7 @@ describe('a session of ours', () => {
     }
   });
 
-  it('forgets what was taken back before anybody was there to serve it', async () => {
+  it('forgets what was taken back while the SDK was on its way', async () => {
     const raw = await session('ours');
     raw.stdin.write(
       [
