@@ -3,7 +3,7 @@ import { RuntimeError } from '../core/errors.js';
 import { createLogger } from '../lib/log.js';
 import type { ServerKey } from '../wire/curve.js';
 import { type HostedEngine, hostEngine } from '../wire/engine-host.js';
-import { collectSeldom, letYoungGrow } from './boot/young-generation.js';
+import { collectSeldom } from './boot/young-generation.js';
 import { type ComposedEngine, composeEngine } from './compose.js';
 import { forgetAllocator } from './engine-allocator.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
@@ -75,9 +75,7 @@ export async function runEngine(flags: EngineFlags): Promise<number> {
     const engine = composed?.engine;
     logger.info({ pid: process.pid, home: settings.home, addresses: hosted.addresses }, 'the engine runs');
     engine?.learnInBackground();
-    letYoungGrow();
-    collectSeldom();
-    trimWhenIdle();
+    trimWhenIdle(collectSeldom);
     let looking: NodeJS.Timeout | undefined;
     const idle = new Promise<'idle'>((resolve) => {
       looking = setInterval(() => {

@@ -39,8 +39,6 @@ export interface OpenOptions {
 
 /** As `bin.js`, without Node's loader of ES modules, which takes an engine some 10 ms. */
 const BIN = fileURLToPath(packageFile('dist/command/bin.cjs'));
-/** Of an engine's young generation, MiB; with V8's own 16 its calls cost as much, and it keeps up to 30 more. */
-const YOUNG = '--max-semi-space-size=4';
 
 /**
  * Joins the engine of the home, and starts it when there is none. Where that cannot be, an engine of its own in this
@@ -194,7 +192,7 @@ function spawnEngine(settings: Settings): ReturnType<typeof spawn> {
   // A front-end that was itself started by an engine carries that engine's mark; this one is nobody's child.
   const { [MARKER]: _mark, ...environment } = process.env;
   try {
-    const child = spawn(process.execPath, [YOUNG, BIN, 'engine', 'run', '--home', settings.home], {
+    const child = spawn(process.execPath, [BIN, 'engine', 'run', '--home', settings.home], {
       detached: true,
       stdio: ['ignore', log, log],
       // Settings were resolved here already; relative paths mean the directory of this process.

@@ -7,7 +7,7 @@ import { offersNative } from '../mcp/introduction.js';
 import { StdioTransport } from '../mcp/stdio-transport.js';
 import type { RuntimePort } from '../operations/table.js';
 import type { EngineStart } from '../wire/engine-start.js';
-import { letYoungGrow, letYoungGrowOnce } from './boot/young-generation.js';
+import { letYoungGrow } from './boot/young-generation.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
 import { trimWhenIdle } from './idle-memory.js';
 import { createOutput } from './output.js';
@@ -72,7 +72,7 @@ export async function serve(flags: ServeFlags): Promise<number> {
     face = transport
       ? await serveOverStdio(port, exposure, transport, logger)
       : await serveOverHttp(port, flags, exposure, options);
-    trimWhenIdle(letYoungGrowOnce);
+    trimWhenIdle();
     const failed = opened.then(
       () => new Promise<never>(() => {}),
       (error: unknown) => Promise.reject(error),

@@ -2,7 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventually } from '../support/processes.js';
+import { eventually, fixture } from '../support/processes.js';
 import { bin, good, type Workplace, workplace } from '../support/runtime.js';
 
 const place = workplace({ engine: 'shared' });
@@ -161,6 +161,41 @@ describe('the start of the command', () => {
     await ask(process.execPath, [bin, 'serve'], here);
     await here.command('engine', 'stop');
     expect(kept()).toEqual(expect.arrayContaining(first));
+  });
+
+  // Under any flag V8 compiles each of them anew, which made a start of the engine 60 ms longer.
+  it('takes what Node brings compiled of its own modules: no flag of V8 is set before', async () => {
+    const here = place();
+    here.servers({ one: good() });
+    const compiledAnew = (who: string) =>
+      JSON.parse(readFileSync(join(here.folder, who), 'utf8')) as string[];
+    const hooked = (who: string, ...args: string[]) => ({
+      args: ['--expose-internals', '--require', fixture('node-modules-compiled.cjs'), bin, ...args],
+      env: { ...here.env, COMPILED_ANEW: join(here.folder, who) },
+    });
+
+    const front = hooked('front', 'serve');
+    const { code, stderr } = await ask(process.execPath, front.args, { ...here, env: front.env });
+    expect(code, stderr).toBe(0);
+    // A few have no compiled code in Node itself.
+    expect(compiledAnew('front').length, String(compiledAnew('front'))).toBeLessThan(4);
+
+    // How a front-end starts it: no flag before the file.
+    const { engine: shared } = await here.command('engine', 'status');
+    const { pid } = shared as { pid: number };
+    expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[1]).toMatch(/bin\.cjs$/);
+    await here.command('engine', 'stop');
+
+    const engine = hooked('engine', 'engine', 'run');
+    const child = spawn(process.execPath, engine.args, {
+      env: { ...process.env, ...engine.env },
+      stdio: 'ignore',
+    });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    await eventually(async () => (await here.command('engine', 'status'))['running'] === true);
+    await here.command('engine', 'stop');
+    await ended;
+    expect(compiledAnew('engine').length, String(compiledAnew('engine'))).toBeLessThan(4);
   });
 
   it('has its database also where it cannot see for which libc Node was made', async () => {

@@ -74,7 +74,9 @@ class ChunkLoader {
     const filename = join(this.#directory, name);
     const cachedData = this.#known.get(name);
     this.#known.delete(name);
-    const script = new Script(`${HEAD}${readText(filename)}\n})`, { filename, cachedData });
+    const text = `${HEAD}${readText(filename)}\n})`;
+    // Long after the start the flags may be others.
+    const script = asAtStart(() => new Script(text, { filename, cachedData }));
     if (name !== ENTRY && this.#scripts) {
       this.#scripts.set(name, script);
       if (cachedData === undefined || script.cachedDataRejected === true) this.#isStale = true;
@@ -85,7 +87,7 @@ class ChunkLoader {
   }
 
   readonly #require = (id: string): unknown =>
-    id.startsWith('./') ? this.load(id.slice(2)) : this.#nodeRequire(id);
+    id.startsWith('./') ? this.load(id.slice(2)) : asAtStart(() => this.#nodeRequire(id));
 
   /** What was loaded now, functions that ran included, and what other starts needed besides, but not of other builds. */
   #compiled(scripts: ReadonlyMap<string, Script>): [string, Buffer][] {

@@ -1,10 +1,8 @@
 import { Console } from 'node:console';
 import { loadCommand } from './load-command.js';
-import { keepYoungSmall } from './young-generation.js';
 
 /** @public For bin.ts. Loads the command from `directory` and runs it. @returns the exit code. */
 export function start(directory: string, argv: readonly string[]): Promise<number> {
-  keepYoungSmall();
   keepStdoutClean();
   return loadCommand(directory, argv).main(argv);
 }
