@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../lib/atomic-file.js';
 import { createLogger } from '../lib/log.js';
 import { ensurePrivateDir } from '../lib/private-dir.js';
 import { type OperationOutput, operations } from '../operations/table.js';
+import { readProcessNow } from '../upstream/stdio/process-table.js';
 import type { EngineDescriptor } from '../wire/engine-descriptor.js';
 import { type GlobalFlags, loadSettings } from './environment.js';
 import { createOutput, type Output } from './output.js';
@@ -169,10 +170,11 @@ async function runningPid(options: OpenOptions): Promise<number | undefined> {
   }
 }
 
+/** One that ended may still wait for its parent to take note of it, in a container without an init for ever. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return readProcessNow(pid)?.zombie !== true;
   } catch {
     return false;
   }

@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
-import { unlink } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
 import type { Context, Router } from 'zeromq';
 import { RuntimeError } from '../core/errors.js';
-import { sleep } from '../lib/abort.js';
 import type { Accept, LinkConnection, LinkEnd, LinkListener, LinkServer, Message } from './link.js';
 import { LINK_LIMITS, type LinkLimits } from './link-limits.js';
 import { pack, Unframer } from './socket-frames.js';
@@ -36,12 +34,13 @@ export interface CurveServerOptions {
   readonly context: Context;
 }
 
-/** libzmq closes its listener in a thread of its own; until then a client would still be let in, and wait. */
-async function goneFrom(address: string): Promise<void> {
-  if (!address.startsWith('ipc://')) return;
-  const path = address.slice('ipc://'.length);
-  for (let tries = 0; tries < 100 && existsSync(path); tries += 1) await sleep(5);
-  await unlink(path).catch(() => {});
+/**
+ * From now on nobody finds the way in. Closing does not do that: libzmq leaves the file, and lets clients in until a thread of its
+ * own has closed the listener. Unbinding neither: `unbindSync` of zeromq.js 6.8 binds once more, and during `unbind` nothing can
+ * be sent.
+ */
+function freePath(address: string): void {
+  if (address.startsWith('ipc://')) rmSync(address.slice('ipc://'.length), { force: true });
 }
 
 class Peer implements LinkConnection {
@@ -137,16 +136,11 @@ class ZeromqServer implements LinkServer {
 
   close(): Promise<void> {
     this.#ending ??= (async () => {
-      try {
-        this.#router.unbindSync(this.address);
-      } catch {
-        // Seen with tcp under CURVE (EADDRINUSE); closing frees the address as well, a moment later.
-      }
+      freePath(this.address);
       for (const peer of [...this.#peers.values()]) peer.close();
       this.#router.linger = LINGER_MS;
       this.#router.close();
       await this.#loop;
-      await goneFrom(this.address);
     })();
     return this.#ending;
   }

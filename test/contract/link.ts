@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type {
   Accept,
@@ -204,6 +204,18 @@ export function linkContract(link: LinkUnderTest): void {
       const { server } = await echoServer();
       await server.close();
       await expect(link.connect(server, ear())).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+    });
+
+    it('is found by nobody from the moment it closes', async () => {
+      const { server } = await echoServer();
+      const one = await client(server);
+      const path = server.address.replace(/^(ipc:\/\/|unix:)/, '');
+      expect(existsSync(path)).toBe(true);
+      const closed = server.close();
+      expect(existsSync(path)).toBe(false);
+      await closed;
+      await eventually(() => one.ends.length === 1);
+      expect(existsSync(path)).toBe(false);
     });
 
     it('lets clients come back to a new server in the same place', async () => {

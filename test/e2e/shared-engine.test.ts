@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventually, hostile, isAlive } from '../support/processes.js';
-import { good, node, textOf, workplace } from '../support/runtime.js';
+import { bin, good, node, textOf, workplace } from '../support/runtime.js';
 
 interface Status {
   engine: { pid: number };
@@ -161,6 +162,30 @@ describe('one engine for all clients', () => {
     expect(isAlive(before)).toBe(false);
     expect(await enginePid()).not.toBe(before);
   }, 60_000);
+
+  // As in a container whose first process takes no note of those that end.
+  it.skipIf(process.platform !== 'linux')(
+    'stop sees the end of one that its parent leaves a zombie',
+    async () => {
+      at().servers({});
+      const start = `require('node:child_process').spawn(process.execPath, process.argv.slice(1), { stdio: 'ignore' });
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`;
+      const env = { ...process.env, ...at().env };
+      const parent = spawn(process.execPath, ['-e', start, '--', bin, 'engine', 'run'], {
+        env,
+        stdio: 'ignore',
+      });
+      try {
+        await eventually(async () => (await at().command('engine', 'status'))['running'] === true, 20_000);
+        const pid = await enginePid();
+        expect(await at().command('engine', 'stop')).toMatchObject({ exitCode: 0, stopped: true, pid });
+        expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) Z /);
+      } finally {
+        parent.kill('SIGKILL');
+      }
+    },
+    60_000,
+  );
 
   it.skipIf(process.platform === 'win32')(
     'UPG-01: a home that cannot be used is said, and the client is served all the same',
