@@ -14,9 +14,9 @@ const NOW = Symbol.for('mcp-runtime.heap-flags');
 type Shared = { [NOW]?: Flags };
 
 /**
- * Keeps V8's young generation from growing, for who is small when this is called, 1 MiB and as much to copy into: V8 gives nothing
- * of it back before it was idle for long. It costs a front-end nothing to speak of. Nothing for who let it grow before. An
- * unknown flag is passed over by V8.
+ * From now on V8's young generation does not grow. Small, 1 MiB and as much to copy into, it is made when memory is given back for
+ * the first time (`idle-memory.ts`); V8 itself gives nothing of it back before it was idle for long. It costs a front-end nothing
+ * to speak of. Nothing for who let it grow before. An unknown flag is passed over by V8.
  */
 export function keepYoungSmall(): void {
   if (now()[GROWTH] === undefined) set(GROWTH, SMALL);
