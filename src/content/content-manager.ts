@@ -8,6 +8,7 @@ import { ContentNotes } from './notes.js';
 import { needsNothing, offloadResult } from './offload.js';
 import { type ContentPart, type ReadLimits, type ReadRequest, readContent } from './read.js';
 import type { Keeper } from './replace-block.js';
+import { fitValue, type StandIn } from './stand-in.js';
 import { ContentStore, type NewContent } from './store.js';
 import { ImageDescriber, type VisionOptions } from './vision.js';
 
@@ -160,17 +161,31 @@ export class ContentManager {
   offload(payload: Payload<CallToolResult>, options: OffloadOptions): Promise<Payload<CallToolResult>> {
     if (needsNothing(payload, this.#maxTokens)) return Promise.resolve(payload);
     return offloadResult(payload, {
-      maxTokens: this.#maxTokens,
-      ttlMs: this.#ttlMs,
-      put: (content) => this.#store.put(options.principal, { ...content, keepUntil: options.keepUntil }),
+      ...this.#keeper(options),
       ...this.#media(),
       noteLinks: (uris) => this.#noteLinks(uris, options),
+    });
+  }
+
+  /**
+   * A JSON value fit for a context: itself, or its outline and where it is kept. Never rejects for want of storage.
+   * @param times the limit of a result so many times.
+   */
+  fit<T>(value: T, { principal, times }: { principal: string; times: number }): Promise<T | StandIn> {
+    return fitValue(value, this.#maxTokens * times, this.#keeper({ principal }));
+  }
+
+  #keeper({ principal, keepUntil }: OffloadOptions): Keeper {
+    return {
+      maxTokens: this.#maxTokens,
+      ttlMs: this.#ttlMs,
+      put: (content) => this.#store.put(principal, { ...content, keepUntil }),
       chunksOf: async (ref) => {
-        const record = this.#store.find(options.principal, ref.id);
+        const record = this.#store.find(principal, ref.id);
         await using file = await this.#store.open(record);
         return chunkTotal(await this.#store.chunkMap(record, file, this.#limits.tokens));
       },
-    });
+    };
   }
 
   /** All images of one result share the time that it waits for them. */

@@ -5,17 +5,9 @@ import { sha256 } from '../lib/hash.js';
 import { describeText } from './describe.js';
 import { Lifted } from './lifted.js';
 import { type Kept, keepLong, liftedFrom } from './long-text.js';
-import { outlineValue } from './outline.js';
 import { type Keeper, keep, linksIn, type Part, replaceBlocks } from './replace-block.js';
+import { keepJson, standInFor } from './stand-in.js';
 import { fitsTokens, tokensWithin } from './tokens.js';
-
-/** What stands in for a structuredContent that is too large. */
-interface StructuredStandIn {
-  readonly ref_id?: string;
-  readonly outline: string;
-  readonly bytes: number;
-  readonly note: string;
-}
 
 /** Room that the words around a head take, in tokens. */
 const DESCRIPTION = 250;
@@ -175,20 +167,8 @@ async function replaceStructured(
   const json = JSON.stringify(structured);
   if (await fitsTokens(json, keeper.maxTokens)) return structured;
   const twin = parts.find((part) => 'long' in part && saysTheSame(part.long.kept, structured, json));
-  const kept =
-    twin && 'long' in twin
-      ? twin.long.kept
-      : await keep({ kind: 'text', mimeType: 'application/json', data: json }, keeper);
-  const facts = { outline: outlineValue(structured), bytes: Buffer.byteLength(json) };
-  const standIn: StructuredStandIn =
-    'lost' in kept
-      ? { ...facts, note: `Too large for the context and not kept: ${kept.lost}` }
-      : {
-          ref_id: kept.ref.id,
-          ...facts,
-          note: `Too large for the context: get_content(ref_id="${kept.ref.id}", json_path="$...") reads parts of it.`,
-        };
-  return standIn;
+  const kept = twin && 'long' in twin ? twin.long.kept : await keepJson(json, keeper);
+  return standInFor(structured, json, kept);
 }
 
 /** The ways in which servers print their structuredContent; any other text is kept by itself. */

@@ -146,7 +146,7 @@ export class RuntimeEngine implements RuntimePort {
     input: In<'get_tool_details'>,
     { caller }: OperationContext,
   ): Promise<Out<'get_tool_details'>> {
-    return views.getToolDetails(this.#sight(caller), input);
+    return views.getToolDetails(this.#parts, input, caller);
   }
 
   async list_servers(input: In<'list_servers'>, { caller }: OperationContext): Promise<Out<'list_servers'>> {

@@ -1,10 +1,12 @@
 import { toolTitle } from '../catalog/describe.js';
 import type { CatalogEntry } from '../catalog/entry.js';
+import type { ContentManager } from '../content/content-manager.js';
+import type { Caller } from '../core/caller.js';
 import type { ServerState } from '../core/server.js';
 import type { OperationInput, OperationOutput } from '../operations/table.js';
 import { duration } from '../operations/text.js';
 import type { TaskStatistics } from '../tasks/queue-options.js';
-import type { Sight as Visible } from './gate.js';
+import type { Gate, Sight as Visible } from './gate.js';
 import type { ServerSnapshot } from './supervisor.js';
 import { waitingNote, warningsOf } from './warnings.js';
 
@@ -106,19 +108,27 @@ export function getServerTools(
   };
 }
 
-export function getToolDetails(
-  sight: Sight,
+/** So many times the limit of a result: a model that is to call a tool must know its arguments. */
+const FOR_ARGUMENTS = 4;
+
+/** Of what is too large for a context stand its outline and where to read it in parts. */
+export async function getToolDetails(
+  { gate, content }: { readonly gate: Gate; readonly content: ContentManager },
   input: OperationInput<'get_tool_details'>,
-): OperationOutput<'get_tool_details'> {
-  const tool = sight.catalog.tool(input.server_name, input.tool_name);
-  if (!tool) throw sight.catalog.toolNotFound(input.server_name, input.tool_name);
+  caller: Caller,
+): Promise<OperationOutput<'get_tool_details'>> {
+  const catalog = gate.sight(caller);
+  const tool = catalog.tool(input.server_name, input.tool_name);
+  if (!tool) throw catalog.toolNotFound(input.server_name, input.tool_name);
+  const bounded = <T>(value: T, times = 1) => content.fit(value, { principal: caller.principal, times });
+  const { inputSchema, outputSchema, annotations } = tool;
   return {
     server: input.server_name,
     tool: tool.name,
     description: tool.description ?? '',
-    input_schema: tool.inputSchema ?? { type: 'object' },
-    ...(tool.outputSchema === undefined ? {} : { output_schema: tool.outputSchema }),
-    ...(tool.annotations === undefined ? {} : { annotations: { ...tool.annotations } }),
+    input_schema: await bounded(inputSchema ?? { type: 'object' }, FOR_ARGUMENTS),
+    ...(outputSchema === undefined ? {} : { output_schema: await bounded(outputSchema) }),
+    ...(annotations === undefined ? {} : { annotations: { ...(await bounded(annotations)) } }),
   };
 }
 

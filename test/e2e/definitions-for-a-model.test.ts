@@ -124,6 +124,43 @@ describe('DWN-11: what servers say of themselves, before a model', () => {
   });
 });
 
+describe('a tool whose schema alone fills a context', () => {
+  const at = workplace();
+
+  it('is told in outline, with a way to read the rest in parts; it can be called', async () => {
+    at().servers({ s: node(hostile('wide-schema')) });
+    const client = await at().client();
+    await client.learnt();
+    const details = async (tool_name: string) =>
+      (await client.call('get_tool_details', { server_name: 's', tool_name })) as unknown as {
+        structuredContent: Record<'input_schema' | 'output_schema', StandIn>;
+      };
+    interface StandIn {
+      ref_id: string;
+      outline: string;
+      note: string;
+      properties?: Record<string, { description: string }>;
+    }
+    const wide = await details('wide');
+    expect(JSON.stringify(wide).length).toBeLessThan(8_000);
+    const { input_schema, output_schema } = wide.structuredContent;
+    for (const told of [input_schema, output_schema]) {
+      expect(told.outline).toContain('p_0: {type: string');
+      expect(told.note).toContain(told.ref_id);
+    }
+    const part = await client.call('get_content', {
+      ref_id: input_schema.ref_id,
+      json_path: '$.properties.p_12345.description',
+    });
+    expect(textOf(part)).toContain('What stands in field 12345 of the form.');
+    expect(textOf(await client.execute('s', 'wide', { p_7: 'x' }))).toContain('wide took p_7');
+    // More than a result may have, but needed for a call.
+    const some = (await details('some')).structuredContent.input_schema.properties;
+    expect(Object.keys(some ?? {})).toHaveLength(300);
+    expect(some?.['p_99']?.description).toBe('What stands in field 99 of the form.');
+  }, 60_000);
+});
+
 describe('DWN-12: names', () => {
   const at = workplace();
 
