@@ -42,6 +42,7 @@ const CHUNKS = [
   ['config', /\/src\/config\/servers-file\.ts$/],
   ['engine', /\/src\/cli\/(compose|engine-process)\.ts$/],
   ['http', /\/src\/http\/(face|guard)\.ts$/],
+  ['regex', /\/node_modules\/re2js\//],
 ];
 
 /** Logs go to stderr from this thread; what pino needs for other ways loads Node's part for workers. */

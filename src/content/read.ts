@@ -3,10 +3,8 @@ import { RuntimeError } from '../core/errors.js';
 import { type ByteSource, bufferSource, rangeSource } from './bytes.js';
 import { type ChunkMap, chunkRange, chunkTotal, mapChunks } from './chunks.js';
 import type { ContentRecord } from './content-rows.js';
-import { queryJson } from './json-path.js';
 import { locateLines, parseLines } from './lines.js';
 import { humanBytes } from './media.js';
-import { compilePattern, searchLines } from './search.js';
 import type { ContentStore } from './store.js';
 import type { StoredFile } from './stored-file.js';
 
@@ -85,6 +83,8 @@ async function readText(
   const { search, lines, jsonPath, chunkIndex } = asked;
 
   if (search !== undefined) {
+    // Regular expressions are a quarter of the engine's code, and most never need them.
+    const { compilePattern, searchLines } = await import('./search.js');
     const pattern = compilePattern(search);
     const range = lines === undefined ? { from: 1, to: undefined } : parseLines(lines);
     const { start, end } = await locateLines(file, range);
@@ -107,6 +107,7 @@ async function readText(
         { hint: `Use ${call({ search: 'regex' })} or ${call({ lines: '1-100' })}.` },
       );
     }
+    const { queryJson } = await import('./json-path.js');
     const found = await queryJson((await file.read(0, file.size)).toString('utf8'), jsonPath);
     if (found.matches === 0)
       return { text: found.text, next: `Nothing matches. The content is ${found.outline}.` };
