@@ -36,8 +36,8 @@ export interface CurveServerOptions {
 
 /**
  * From now on nobody finds the way in. Closing does not do that: libzmq leaves the file, and lets clients in until a thread of its
- * own has closed the listener. Unbinding neither: `unbindSync` of zeromq.js 6.8 binds once more, and during `unbind` nothing can
- * be sent.
+ * own has closed the listener. Unbinding neither: `unbindSync` binds once more (zeromq/zeromq.js#704), and during `unbind` nothing
+ * can be sent.
  */
 function freePath(address: string): void {
   if (address.startsWith('ipc://')) rmSync(address.slice('ipc://'.length), { force: true });
