@@ -137,7 +137,8 @@ describe('the start of the command', () => {
     for (const other of ['engine', 'sqlite', 'http', 'config'])
       expect(chunksOf(here, 'serve-')).not.toContain(other);
     expect(chunksOf(here, 'engine-')).toContain('engine');
-    for (const other of ['mcp', 'sdk', 'http', 'regex']) expect(chunksOf(here, 'engine-')).not.toContain(other);
+    for (const other of ['mcp', 'sdk', 'http', 'regex'])
+      expect(chunksOf(here, 'engine-')).not.toContain(other);
 
     // The next engine takes all of it, though the flags of V8 are others once it runs.
     const [file] = cacheFiles(here).filter((name) => name.startsWith('engine-'));
