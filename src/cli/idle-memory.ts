@@ -21,16 +21,15 @@ const GARBAGE_BYTES = 3 * 1_048_576;
 /**
  * Gives back what is garbage once nothing happens: a start leaves some 10 MB behind, a hundred results of 10 MiB leave 100,
  * and V8, which collects when it allocates, keeps them as long as nobody calls. A collection takes some 20 ms, and V8 drops
- * optimised code whose objects died: the next few hundred calls cost up to twice as much. From the first look on, the young
+ * optimised code whose objects died: the next few hundred calls cost up to twice as much. Behind the start the young
  * generation is kept small, and a little larger while there is much to do.
- * @param afterStart called at the first look, for what would make a start slower.
+ * @param afterStart called then too, for what would make a start slower.
  */
 export function trimWhenIdle(afterStart?: () => void): void {
   let before: EventLoopUtilization = performance.eventLoopUtilization();
   let held = 0;
   let kept = 0;
   let idleLooks = 0;
-  let hasStarted = false;
   const isWorth = () => {
     const isFirst = held === 0;
     if (isFirst || footprint() >= held + LARGE_BYTES) return true;
@@ -39,14 +38,13 @@ export function trimWhenIdle(afterStart?: () => void): void {
       footprint() >= held + WORTH_BYTES || usedHeap() >= kept + GARBAGE_BYTES || unusedHeap() >= GARBAGE_BYTES
     );
   };
+  setTimeout(() => {
+    keepYoungSmall();
+    afterStart?.();
+  }, LOOK_MS).unref();
   setInterval(() => {
     const { utilization } = performance.eventLoopUtilization(before);
     const isIdle = utilization < IDLE_SHARE;
-    if (!hasStarted) {
-      hasStarted = true;
-      keepYoungSmall();
-      afterStart?.();
-    }
     if (utilization > BUSY_SHARE) letYoungGrowOnce();
     idleLooks = isIdle ? idleLooks + 1 : 0;
     if (isIdle && isWorth()) {

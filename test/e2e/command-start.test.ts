@@ -175,11 +175,13 @@ describe('the start of the command', () => {
       env: { ...here.env, COMPILED_ANEW: join(here.folder, who) },
     });
 
-    const front = hooked('front', 'serve');
-    const { code, stderr } = await ask(process.execPath, front.args, { ...here, env: front.env });
-    expect(code, stderr).toBe(0);
-    // A few have no compiled code in Node itself.
-    expect(compiledAnew('front').length, String(compiledAnew('front'))).toBeLessThan(4);
+    for (const kind of ['embedded', 'shared']) {
+      const front = hooked(kind, 'serve', '--engine', kind);
+      const { code, stderr } = await ask(process.execPath, front.args, { ...here, env: front.env });
+      expect(code, stderr).toBe(0);
+      // A few have no compiled code in Node itself.
+      expect(compiledAnew(kind).length, `${kind}: ${compiledAnew(kind)}`).toBeLessThan(4);
+    }
 
     // How a front-end starts it: no flag before the file.
     const { engine: shared } = await here.command('engine', 'status');
